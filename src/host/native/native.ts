@@ -1,0 +1,85 @@
+/**
+ * System calls that JavaScript runtimes lack. Each function is one thin system call; a failing one throws an
+ * Error with `code` ('EPERM'), `errno` (positive number) and `syscall`, and a message "mount /x: EPERM, Operation not permitted".
+ * Calls are synchronous on the calling thread (so that chroot/unshare act on a worker thread alone) unless they
+ * return a promise: those wait on a thread of their own, never on the runtime's pool.
+ * The C side is native/; this file is the only one that knows it, and load.ts the only one that knows how each runtime loads it.
+ */
+import { loadAddon } from './load.ts'
+
+export const LockType = { read: 0, write: 1, unlock: 2 } as const
+export type LockTypeValue = (typeof LockType)[keyof typeof LockType]
+
+export interface Native {
+  // --- locks: open-file-description locks on the whole file (fcntl F_OFD_*; they exclude Go's POSIX record locks both ways)
+  /** F_OFD_SETLK. False when another owner holds a conflicting lock. */
+  tryOfdLock(fd: number, type: LockTypeValue): boolean
+  /** F_OFD_SETLKW on its own thread; resolves when the lock is held. Works on a dup of fd, so the caller may close its own. */
+  waitOfdLock(fd: number, type: LockTypeValue): Promise<void>
+  /** F_OFD_GETLK: who stands in the way (pid -1 for an OFD owner), or null. */
+  getOfdLock(fd: number, type: LockTypeValue): { type: LockTypeValue; pid: number } | null
+
+  // --- mounts and namespaces
+  mount(source: string | null, target: string, fstype: string | null, flags: number, data: string | null): void
+  umount2(target: string, flags: number): void
+  /** Calling thread only after unshare(CLONE_FS). */
+  chroot(path: string): void
+  unshare(flags: number): void
+  setns(fd: number, nstype: number): void
+  pivotRoot(newRoot: string, putOld: string): void
+
+  // --- files, relative to a directory descriptor (AT_FDCWD = -100)
+  openat2(dirfd: number, path: string, flags: number, mode: number, resolve: number): number
+  mkdirat(dirfd: number, path: string, mode: number): void
+  mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void
+  symlinkat(target: string, dirfd: number, path: string): void
+  linkat(oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number): void
+  unlinkat(dirfd: number, path: string, flags: number): void
+  renameat2(oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number): void
+  readlinkat(dirfd: number, path: string): string
+  fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): void
+  fchmodat(dirfd: number, path: string, mode: number, flags: number): void
+  /** Times in seconds and nanoseconds; mtime only is changed when atimeSec is null (UTIME_OMIT). */
+  utimensat(dirfd: number, path: string, atimeSec: number | null, atimeNsec: number, mtimeSec: number, mtimeNsec: number, flags: number): void
+  /** l-variants unless `follow`. A missing attribute gives null. */
+  getxattr(path: string, name: string, follow?: boolean): Buffer | null
+  setxattr(path: string, name: string, value: Uint8Array, follow?: boolean): void
+  removexattr(path: string, name: string, follow?: boolean): void
+  listxattr(path: string, follow?: boolean): string[]
+  syncfsSync(fd: number): void
+  syncfs(fd: number): Promise<void>
+
+  // --- processes
+  prctl(option: number, arg2: number, arg3?: number, arg4?: number, arg5?: number): number
+  pidfdOpen(pid: number, flags?: number): number
+  pidfdSendSignal(pidfd: number, signal: number): void
+  /** Resolves true when fd is readable (a pidfd: the process ended), false after timeoutMs (-1 waits for ever). */
+  waitReadable(fd: number, timeoutMs: number): Promise<boolean>
+  getrlimit(resource: number): { soft: number; hard: number }
+  setCloexec(fd: number, on: boolean): void
+  pipe(): [read: number, write: number]
+
+  // --- sockets and terminals
+  /** AF_UNIX SOCK_SEQPACKET, as conmon's attach socket wants it. */
+  seqpacketConnect(path: string): number
+  shutdown(fd: number, how: number): void
+  /** Writes all of data (blocking, poll on EAGAIN). */
+  writeAll(fd: number, data: Uint8Array): void
+  /**
+   * Reads fd on a thread of its own until end of file or error. `onData(null, chunk)` a read; `onData(null, null)` the end;
+   * `onData(error, null)` a failure. The returned function stops it (idempotent); the fd stays the caller's to close,
+   * after the end was reported or stop() was called.
+   */
+  readLoop(fd: number, chunkBytes: number, onData: (error: Error | null, chunk: Buffer | null) => void): () => void
+  getWinsize(fd: number): { rows: number; columns: number } | null
+  setWinsize(fd: number, rows: number, columns: number): void
+  /** Raw mode; the returned bytes restore the former one. */
+  setRaw(fd: number): Buffer
+  restoreTermios(fd: number, saved: Uint8Array): void
+
+  // --- checksums
+  /** CRC-64/ISO over data, continued from an 8-byte big-endian state (zeros to start; init/xorout inside). Updates state in place. */
+  crc64Iso(state: Uint8Array, data: Uint8Array): void
+}
+
+export const native: Native = loadAddon() as Native
