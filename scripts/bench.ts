@@ -1,0 +1,108 @@
+/**
+ * `npm run bench`: tpod beside podman (where it is installed) on the same store and images; prints medians and ratios and
+ * writes docs/benchmarks.md. `npm run bench -- ps run` runs the rows whose names contain one of the words; then nothing is written.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { projectRoot, TestHost, tpodPath } from '../test/support/host.ts'
+import { makeLargeImage } from './bench/images.ts'
+import { type Command, measurePair, type Row } from './bench/measure.ts'
+
+const words = process.argv.slice(2)
+const image = 'localhost/bench:latest'
+const hasPodman = spawnSync('podman', ['--version']).status === 0
+if (!existsSync('/usr/bin/time')) throw new Error('bench needs GNU time: apt-get install time')
+
+const host = new TestHost()
+// Both tools with the same runtime: crun, where this host lets it run.
+const crunRuns = spawnSync('crun', ['--version']).status === 0 && (!existsSync('/sys/fs/cgroup/unified') || readFileSync('/sys/fs/cgroup/unified/cgroup.controllers', 'utf8').trim() === '')
+const env = host.env
+const rows: Row[] = []
+
+const tpod = (...args: string[]): readonly string[] => [tpodPath, ...host.storeFlags(), ...args]
+const podman = (...args: string[]): readonly string[] => ['podman', ...host.storeFlags(), '--tmpdir', join(host.directory, 'podman-tmp'), ...args]
+
+function bench(name: string, runs: number, target: number | undefined, make: (tool: typeof tpod, label: 'tpod' | 'podman') => Command): void {
+  if (words.length > 0 && !words.some((word) => name.includes(word))) return
+  const row = measurePair(name, make(tpod, 'tpod'), hasPodman ? make(podman, 'podman') : undefined, env, runs, target)
+  rows.push(row)
+  process.stdout.write(`${formatRow(row)}\n`)
+}
+
+function formatRow(row: Row): string {
+  const cell = (value: number | undefined, digits: number): string => (value === undefined ? '-' : value.toFixed(digits))
+  const mib = (kib: number | undefined): string => (kib === undefined ? '-' : (kib / 1024).toFixed(0))
+  return `| ${row.name} | ${cell(row.tpodMs, 1)} | ${cell(row.podmanMs, 1)} | ${cell(row.ratio, 2)} | ${row.target === undefined ? '' : `≤ ${row.target}`} | ${mib(row.tpodPeakKiB)} | ${mib(row.podmanPeakKiB)} | ${row.runs} |`
+}
+
+/** Memory that stays behind per detached container besides its own process: the monitor's, as the kernel accounts it (PSS). */
+function idleMonitorKiB(): number {
+  const pids = spawnSync('pgrep', ['-f', `conmon.*${host.directory}`], { encoding: 'utf8' }).stdout.trim().split('\n').filter(Boolean)
+  const sizes = pids.map((pid) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0))
+  return sizes.length === 0 ? 0 : sizes.reduce((a, b) => a + b, 0) / sizes.length
+}
+
+const notes: string[] = []
+try {
+  host.importBusybox(image)
+  const registry = await host.startRegistry()
+  bench('run --rm --network none true', 21, 0.5, (tool) => ({ argv: tool('run', '--rm', '--network', 'none', image, 'true') }))
+  bench('run --rm --network host true', 15, 0.5, (tool) => ({ argv: tool('run', '--rm', '--network', 'host', image, 'true') }))
+  bench('run --rm true (bridge)', 15, 0.35, (tool) => ({ argv: tool('run', '--rm', image, 'true') }))
+
+  for (const label of ['tpod', 'podman'] as const) if (label === 'tpod' || hasPodman) {
+    const tool = label === 'tpod' ? tpod : podman
+    run(tool('run', '-d', '--name', `idle-${label}`, '--network', 'none', image, 'sleep', '100000'))
+    notes.push(`Idle detached container, monitor's memory (PSS), started by ${label}: ${(idleMonitorKiB() / 1024).toFixed(1)} MiB`)
+    if (label === 'tpod') run(tool('stop', '-t', '0', `idle-${label}`))
+  }
+  run(tpod('start', 'idle-tpod'))
+  bench('exec true', 21, 0.45, (tool, label) => ({ argv: tool('exec', `idle-${label}`, 'true') }))
+  bench('ps', 21, 1, (tool) => ({ argv: tool('ps') }))
+  bench('images', 21, 1, (tool) => ({ argv: tool('images') }))
+  bench('inspect (container)', 21, 1, (tool, label) => ({ argv: tool('inspect', `idle-${label}`) }))
+  bench('inspect (image)', 21, 1, (tool) => ({ argv: tool('image', 'inspect', image) }))
+  bench('20 containers started at once', 5, undefined, (tool, label) => ({
+    argv: ['sh', '-c', `for i in $(seq 20); do ${tool('run', '-d', '--network', 'none', '--name', `many-${label}-$i`, image, 'sleep', '1000').join(' ')} >/dev/null & done; wait`],
+    after: () => run(tool('rm', '-f', '-t', '0', ...Array.from({ length: 20 }, (_, i) => `many-${label}-${i + 1}`))),
+  }))
+  if (words.length === 0 || words.some((word) => 'ps with 300 containers'.includes(word))) {
+    for (const tool of hasPodman ? [tpod, podman] : [tpod]) run(['sh', '-c', `for i in $(seq 300); do ${tool('create', '--network', 'none', image, 'true').join(' ')} >/dev/null || exit 1; done`])
+    bench('ps with 300 containers', 11, 0.7, (tool) => ({ argv: tool('ps', '-a') }))
+    for (const tool of hasPodman ? [tpod, podman] : [tpod]) run(tool('rm', '-f', '-t', '0', '-a'))
+  }
+  if (words.length === 0 || words.some((word) => 'pull (3 layers)'.includes(word))) {
+    const size = makeLargeImage(host, registry, 'localhost/large:latest')
+    notes.push(`Pulled image: ${(size.bytes / 1e6).toFixed(0)} MB in ${size.files} files, 3 layers, from a loopback registry`)
+    bench('pull (3 layers)', 3, 0.8, (tool) => ({
+      argv: tool('pull', '-q', '--tls-verify=false', `${registry}/large:latest`),
+      before: () => spawnSync('sync'),
+      after: () => run(tool('rmi', '-f', `${registry}/large:latest`)),
+    }))
+  }
+} finally {
+  host.dispose()
+}
+
+function run(argv: readonly string[]): void {
+  const [file, ...args] = argv
+  const result = spawnSync(file as string, args, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 900_000 })
+  if (result.status !== 0) throw new Error(`${argv.join(' ')}: ${result.stderr}`)
+}
+
+const header = '| command | tpod ms | podman ms | ratio | target | tpod peak MiB | podman peak MiB | runs |\n|---|---|---|---|---|---|---|---|'
+const text = `# Benchmarks
+
+Written by \`npm run bench\`: each row times whole commands in pairs (tpod, podman, tpod, …) on one machine, one store and the same images, and quotes medians. Absolute times depend on the machine; the ratio is what to compare. Peak memory is that of the largest single process.
+
+Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'cpu'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; runtime ${crunRuns ? 'crun' : 'runc'} for both; ${spawnSync('podman', ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? 'no podman'}.
+
+${header}
+${rows.map(formatRow).join('\n')}
+
+${notes.map((note) => `- ${note}`).join('\n')}
+`
+process.stdout.write(`\n${header}\n${rows.map(formatRow).join('\n')}\n${notes.join('\n')}\n`)
+if (words.length === 0) writeFileSync(join(projectRoot, 'docs/benchmarks.md'), text)

@@ -1,0 +1,72 @@
+/** Paired timing: A and B in turn, so that a machine whose speed drifts treats both alike; medians and their ratio are quoted. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+export interface Command {
+  argv: readonly string[]
+  /** Runs before each timed run, untimed. */
+  before?: () => void
+  /** Runs after each timed run, untimed. */
+  after?: () => void
+}
+
+export interface Row {
+  name: string
+  tpodMs: number
+  podmanMs: number | undefined
+  ratio: number | undefined
+  tpodPeakKiB: number
+  podmanPeakKiB: number | undefined
+  runs: number
+  target?: number | undefined
+}
+
+export interface Measurement {
+  ms: number
+  peakKiB: number
+}
+
+/** Wall time and the largest process's peak memory of one run; throws when the command fails. */
+export function measureOnce(command: Command, env: Record<string, string>): Measurement {
+  command.before?.()
+  const report = '/tmp/tpod-bench-rss'
+  const started = process.hrtime.bigint()
+  const result = spawnSync('/usr/bin/time', ['-q', '-f', '%M', '-o', report, ...command.argv], { env, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 })
+  const ms = Number(process.hrtime.bigint() - started) / 1e6
+  if (result.status !== 0) throw new Error(`${command.argv.join(' ')} ended with ${result.status}: ${result.stderr.toString().slice(-800)}`)
+  const peakKiB = Number(readFileSync(report, 'utf8').trim().split('\n').at(-1))
+  command.after?.()
+  return { ms, peakKiB }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const high = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? Number.NaN)) / 2
+}
+
+export function measurePair(name: string, tpod: Command, podman: Command | undefined, env: Record<string, string>, runs: number, target?: number): Row {
+  const warmUp = runs > 3 ? 1 : 0
+  const a: Measurement[] = []
+  const b: Measurement[] = []
+  for (let run = 0; run < runs + warmUp; run++) {
+    const first = measureOnce(tpod, env)
+    const second = podman === undefined ? undefined : measureOnce(podman, env)
+    if (run < warmUp) continue
+    a.push(first)
+    if (second !== undefined) b.push(second)
+  }
+  const tpodMs = median(a.map((one) => one.ms))
+  const podmanMs = b.length > 0 ? median(b.map((one) => one.ms)) : undefined
+  return {
+    name,
+    tpodMs,
+    podmanMs,
+    ratio: podmanMs === undefined ? undefined : tpodMs / podmanMs,
+    tpodPeakKiB: median(a.map((one) => one.peakKiB)),
+    podmanPeakKiB: b.length > 0 ? median(b.map((one) => one.peakKiB)) : undefined,
+    runs,
+    target,
+  }
+}
