@@ -1,0 +1,71 @@
+/** Sizes, CPU shares, signals and the other single values of run and create. */
+import { findSignal } from '../../../oci/signals.ts'
+import { flagError } from './flag-error.ts'
+
+const unitBytes: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50 }
+
+/** Bytes of `512m`, `1.5g`, `100` (b, k, m, g, t; `kb` and `KiB` too). Throws BAD_FLAG. */
+export function parseSizeBytes(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(text)
+  const unit = match === null ? undefined : unitBytes[(match[2] as string).toLowerCase()]
+  if (match === null || unit === undefined) {
+    throw flagError(flag, text, `invalid size: '${text}'`, 'a number with b, k, m or g behind it, such as 512m')
+  }
+  const bytes = Math.floor(Number(match[1]) * unit)
+  if (!Number.isSafeInteger(bytes)) throw flagError(flag, text, 'size out of range')
+  return bytes
+}
+
+/** --memory, --memory-reservation, --memory-swap, --kernel-memory. `-1` (unlimited) is for memory-swap alone. */
+export function parseMemory(flag: string, text: string): number {
+  if (text === '-1' && flag === 'memory-swap') return -1
+  const bytes = parseSizeBytes(flag, text)
+  if (flag === 'memory' && bytes > 0 && bytes < 524288) throw flagError(flag, text, 'minimum memory limit allowed is 512KB')
+  return bytes
+}
+
+/** --shm-size; 0 means no limit. */
+export function parseShmSize(text: string): number {
+  return parseSizeBytes('shm-size', text)
+}
+
+/** --cpus as a quota over 100 ms. 0 sets nothing. Throws BAD_FLAG. */
+export function parseCpus(text: string): { cpuPeriodUs: number; cpuQuotaUs: number } | undefined {
+  const cpus = Number(text)
+  if (!/^\d*\.?\d+$/.test(text) || !Number.isFinite(cpus)) throw flagError('cpus', text, 'must be a number of processors, such as 1.5')
+  if (cpus === 0) return undefined
+  const cpuQuotaUs = Math.floor(cpus * 100_000)
+  if (cpuQuotaUs < 1000) throw flagError('cpus', text, 'the smallest share is 0.01')
+  return { cpuPeriodUs: 100_000, cpuQuotaUs }
+}
+
+/** --cpuset-cpus, --cpuset-mems: `0-3,5`. */
+export function parseCpuset(flag: string, text: string): string {
+  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text)) throw flagError(flag, text, 'must be a list such as 0-3,5')
+  return text
+}
+
+/** An integer within [min, max]. */
+export function parseInteger(flag: string, text: string, min: number, max: number): number {
+  const number = Number(text)
+  if (!/^-?\d+$/.test(text) || number < min || number > max) throw flagError(flag, text, `must be a whole number from ${min} to ${max}`)
+  return number
+}
+
+/** --pids-limit: -1 (or 0) is unlimited. */
+export function parsePidsLimit(text: string): number {
+  const limit = parseInteger('pids-limit', text, -1, Number.MAX_SAFE_INTEGER)
+  return limit === 0 ? -1 : limit
+}
+
+/** --stop-signal, kill --signal: the text comes back unchanged when it names a signal. Throws BAD_FLAG. */
+export function parseStopSignal(text: string, flag = 'stop-signal'): string {
+  if (findSignal(text) === undefined) throw flagError(flag, text, `invalid signal: ${text}`)
+  return text
+}
+
+/** --umask: octal, at most 0777. */
+export function parseUmask(text: string): string {
+  if (!/^0?[0-7]{1,3}$|^0[0-7]{3}$/.test(text)) throw flagError('umask', text, 'must be octal, such as 0022')
+  return text
+}
