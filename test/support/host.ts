@@ -202,3 +202,16 @@ function containersConf(): string {
   const runtime = mixed ? 'runtime = "runc"\n' : ''
   return `[containers]\ndefault_ulimits = []\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n${runtime}`
 }
+
+/** Like `host.tpod`, but this process goes on meanwhile: for commands that talk to a server of the test's own. */
+export function spawnTpodResult(host: TestHost, args: readonly string[]): Promise<Result> {
+  return new Promise((resolve) => {
+    const child = host.spawnTpod(args)
+    let stdout = ''
+    let stderr = ''
+    child.stdin?.end()
+    child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    child.on('close', (code) => resolve({ code: code ?? 128, stdout, stderr }))
+  })
+}
