@@ -77,6 +77,19 @@ export interface Native {
   setRaw(fd: number): Buffer
   restoreTermios(fd: number, saved: Uint8Array): void
 
+  // --- network
+  /**
+   * Sends netlink messages (several in one buffer, of one protocol) and returns the kernel's answers, concatenated: each
+   * message that asks for an acknowledgement or a dump is waited for. `netnsFd` opens the socket in that network
+   * namespace, -1 in the caller's. Answers carry their own error numbers; only the transport throws.
+   */
+  netlinkRequest(protocol: number, messages: Uint8Array, netnsFd: number): Buffer
+  /**
+   * Binds (and for SOCK_STREAM listens on) a numeric address: nobody else can take the port while the descriptor is open.
+   * Port 0 lets the kernel choose. IPv6 sockets are IPv6 only. Throws EADDRINUSE, EADDRNOTAVAIL, EACCES, ….
+   */
+  bindPort(type: number, protocol: number, address: string, port: number): [fd: number, port: number]
+
   // --- checksums
   /** CRC-64/ISO over data, continued from an 8-byte big-endian state (zeros to start; init/xorout inside). Updates state in place. */
   crc64Iso(state: Uint8Array, data: Uint8Array): void

@@ -1,0 +1,140 @@
+/** Numbers of the Linux ABI, for the functions of native.ts (the same on x86-64 and arm64 unless said otherwise). */
+
+/** mount(2) flags, propagation types and umount2(2) flags. */
+export const Mount = {
+  MS_RDONLY: 1,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MS_SYNCHRONOUS: 16,
+  MS_REMOUNT: 32,
+  MS_MANDLOCK: 64,
+  MS_DIRSYNC: 128,
+  MS_NOSYMFOLLOW: 256,
+  MS_NOATIME: 1024,
+  MS_NODIRATIME: 2048,
+  MS_BIND: 4096,
+  MS_MOVE: 8192,
+  MS_REC: 16384,
+  MS_SILENT: 32768,
+  MS_POSIXACL: 1 << 16,
+  MS_UNBINDABLE: 1 << 17,
+  MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
+  MS_RELATIME: 1 << 21,
+  MS_I_VERSION: 1 << 23,
+  MS_STRICTATIME: 1 << 24,
+  MS_LAZYTIME: 1 << 25,
+  MNT_FORCE: 1,
+  MNT_DETACH: 2,
+  MNT_EXPIRE: 4,
+  UMOUNT_NOFOLLOW: 8,
+} as const
+
+const isArm = process.arch === 'arm64'
+
+/** open(2) flags; the O_DIRECTORY group differs by architecture. */
+export const Open = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_NONBLOCK: 0o4000,
+  O_DSYNC: 0o10000,
+  O_DIRECT: isArm ? 0o200000 : 0o40000,
+  O_DIRECTORY: isArm ? 0o40000 : 0o200000,
+  O_NOFOLLOW: isArm ? 0o100000 : 0o400000,
+  O_NOATIME: 0o1000000,
+  O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
+} as const
+
+export const At = {
+  AT_FDCWD: -100,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_REMOVEDIR: 0x200,
+  AT_SYMLINK_FOLLOW: 0x400,
+  AT_NO_AUTOMOUNT: 0x800,
+  AT_EMPTY_PATH: 0x1000,
+} as const
+
+/** openat2(2). */
+export const Resolve = {
+  RESOLVE_NO_XDEV: 0x01,
+  RESOLVE_NO_MAGICLINKS: 0x02,
+  RESOLVE_NO_SYMLINKS: 0x04,
+  RESOLVE_BENEATH: 0x08,
+  RESOLVE_IN_ROOT: 0x10,
+  RESOLVE_CACHED: 0x20,
+} as const
+
+/** renameat2(2). */
+export const Rename = { RENAME_NOREPLACE: 1, RENAME_EXCHANGE: 2, RENAME_WHITEOUT: 4 } as const
+
+/** File types of a mode (inode(7)). */
+export const FileType = {
+  S_IFMT: 0o170000,
+  S_IFSOCK: 0o140000,
+  S_IFLNK: 0o120000,
+  S_IFREG: 0o100000,
+  S_IFBLK: 0o060000,
+  S_IFDIR: 0o040000,
+  S_IFCHR: 0o020000,
+  S_IFIFO: 0o010000,
+} as const
+
+/** unshare(2) and setns(2). */
+export const Clone = {
+  CLONE_NEWTIME: 0x80,
+  CLONE_FS: 0x200,
+  CLONE_FILES: 0x400,
+  CLONE_NEWNS: 0x20000,
+  CLONE_SYSVSEM: 0x40000,
+  CLONE_NEWCGROUP: 0x2000000,
+  CLONE_NEWUTS: 0x4000000,
+  CLONE_NEWIPC: 0x8000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+} as const
+
+/** getrlimit(2) resources by their OCI names. */
+export const Rlimit = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+} as const
+
+export const Prctl = {
+  PR_SET_PDEATHSIG: 1,
+  PR_GET_PDEATHSIG: 2,
+  PR_SET_DUMPABLE: 4,
+  PR_GET_SECCOMP: 21,
+  PR_CAPBSET_READ: 23,
+  PR_CAPBSET_DROP: 24,
+  PR_SET_CHILD_SUBREAPER: 36,
+  PR_GET_CHILD_SUBREAPER: 37,
+  PR_SET_NO_NEW_PRIVS: 38,
+  PR_GET_NO_NEW_PRIVS: 39,
+} as const
+
+/** How of shutdown(2). */
+export const Shutdown = { SHUT_RD: 0, SHUT_WR: 1, SHUT_RDWR: 2 } as const
