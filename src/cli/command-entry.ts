@@ -1,0 +1,23 @@
+/** The table of commands: what the dispatcher, the help and the completions know without loading a command. */
+import type { CommandClass } from './base-command.ts'
+
+export interface CommandEntry {
+  /** The main spelling: `ps`, `volume ls`. */
+  path: string
+  /** Other spellings: `container ls`. */
+  aliases: readonly string[]
+  /** One line, equal to the class's own. */
+  summary: string
+  hidden?: boolean
+  load: () => Promise<{ default: CommandClass }>
+}
+
+export interface CommandGroup {
+  path: string
+  summary: string
+}
+
+export interface CommandTable {
+  commands: readonly CommandEntry[]
+  groups: readonly CommandGroup[]
+}

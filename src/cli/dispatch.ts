@@ -1,0 +1,75 @@
+/** From the words of a command line to an entry of the command table, without loading a command. */
+import { TpodError } from '../errors/tpod-error.ts'
+import { splitArgv } from './argv.ts'
+import type { CommandEntry, CommandGroup, CommandTable } from './command-entry.ts'
+import { globalFlags } from './global-flags.ts'
+import { bool } from './options.ts'
+
+export type Dispatch =
+  | { kind: 'command'; entry: CommandEntry; path: string; argv: string[]; globalArgv: string[] }
+  | { kind: 'group'; group: CommandGroup | undefined; help: boolean }
+  | { kind: 'version' }
+
+const entryFlags = { ...globalFlags, version: bool('version for tpod', { char: 'v' }) }
+
+/** Throws USAGE or UNKNOWN_COMMAND; the root itself is the group undefined. */
+export function dispatch(argv: readonly string[], table: CommandTable): Dispatch {
+  const globalArgv: string[] = []
+  let group: CommandGroup | undefined
+  let rest = argv
+  for (;;) {
+    const split = splitArgv(rest, group ? globalFlags : entryFlags, { passthrough: true })
+    if (split.given.has('version') && split.flags['version'] === true) return { kind: 'version' }
+    if (split.help) return { kind: 'group', group, help: true }
+    const word = split.positionals[0]
+    globalArgv.push(...rest.slice(0, rest.length - split.positionals.length).filter((item) => item !== '--'))
+    if (word === undefined) return { kind: 'group', group, help: false }
+    const path = group ? `${group.path} ${word}` : word
+    const entry = findEntry(table, path)
+    if (entry) return { kind: 'command', entry, path, argv: split.positionals.slice(1), globalArgv }
+    const next = table.groups.find((candidate) => candidate.path === path)
+    if (!next) throw unknownCommand(path, table)
+    group = next
+    rest = split.positionals.slice(1)
+  }
+}
+
+export function findEntry(table: CommandTable, path: string): CommandEntry | undefined {
+  return table.commands.find((entry) => entry.path === path || entry.aliases.includes(path))
+}
+
+function unknownCommand(path: string, table: CommandTable): TpodError {
+  const near = nearestPath(path, table)
+  const parent = path.includes(' ') ? ` ${path.slice(0, path.lastIndexOf(' '))}` : ''
+  return new TpodError('UNKNOWN_COMMAND', `unrecognized command \`tpod ${path}\``, {
+    remedy: near ? `did you mean 'tpod ${near}'?` : `'tpod${parent} --help' lists the commands`,
+  })
+}
+
+/** The known spelling within two edits, if any. */
+export function nearestPath(path: string, table: CommandTable): string | undefined {
+  let best: string | undefined
+  let bestDistance = 3
+  const known = table.commands.filter((entry) => !entry.hidden).flatMap((entry) => [entry.path, ...entry.aliases])
+  for (const candidate of [...known, ...table.groups.map((group) => group.path)]) {
+    const distance = editDistance(path, candidate)
+    if (distance < bestDistance && distance < Math.max(2, path.length - 1)) [best, bestDistance] = [candidate, distance]
+  }
+  return best
+}
+
+/** Optimal string alignment distance: a swap of two letters counts one. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = Array.from({ length: a.length + 1 }, (_, i) => [i])
+  const cell = (i: number, j: number): number => rows[i]?.[j] ?? 0
+  for (let j = 0; j <= b.length; j++) (rows[0] as number[])[j] = j
+  for (let i = 1; i <= a.length; i++) {
+    for (let j = 1; j <= b.length; j++) {
+      const change = a[i - 1] === b[j - 1] ? 0 : 1
+      let cost = Math.min(cell(i - 1, j) + 1, cell(i, j - 1) + 1, cell(i - 1, j - 1) + change)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, cell(i - 2, j - 2) + 1)
+      ;(rows[i] as number[])[j] = cost
+    }
+  }
+  return cell(a.length, b.length)
+}

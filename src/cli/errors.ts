@@ -1,0 +1,46 @@
+/** How an error ends a command: one line, the remedy below it, and podman's exit status. */
+import { ExitCode } from '../errors/exit-codes.ts'
+import { TpodError, errorMessage } from '../errors/tpod-error.ts'
+import { writeError } from './output.ts'
+
+export interface ErrorContext {
+  /** `tpod run`: for the hint under usage errors. */
+  commandLine: string
+  debug: boolean
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ').trim()
+}
+
+/** Writes `error` to standard error and returns the exit status. A plain Error is a defect of ours and says so. */
+export function reportError(error: unknown, context: ErrorContext): number {
+  if (error instanceof TpodError) {
+    const lines = [`Error: ${oneLine(error.message)}`]
+    if (error.code === 'USAGE') lines.push(`See '${context.commandLine} --help'`)
+    if (error.remedy) lines.push(`Hint: ${oneLine(error.remedy)}`)
+    if (context.debug) lines.push(stackOf(error))
+    writeError(lines.join('\n') + '\n')
+    return error.exitCode ?? ExitCode.engineFailure
+  }
+  const system = isSystemError(error)
+  const lines = [`Error: ${oneLine(errorMessage(error))}`]
+  if (!system) lines.push('This is a defect of tpod: please report it, with the output of the same command under --log-level=debug.')
+  if (context.debug) lines.push(stackOf(error))
+  writeError(lines.join('\n') + '\n')
+  return ExitCode.engineFailure
+}
+
+/** An error of a system call explains itself: EACCES, ENOSPC … */
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'code' in error
+}
+
+function stackOf(error: unknown): string {
+  const lines: string[] = []
+  let at: unknown = error
+  for (let depth = 0; at instanceof Error && depth < 5; depth++, at = at.cause) {
+    lines.push(`${depth > 0 ? 'caused by ' : ''}${at.stack ?? at.message}`)
+  }
+  return lines.join('\n')
+}

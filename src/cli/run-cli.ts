@@ -1,0 +1,64 @@
+/** One run of the command line: dispatch, command, exit status. The only place that looks at the process's own argv and environment. */
+import { ExitCode } from '../errors/exit-codes.ts'
+import { type CommandClass, type CommandContext, HelpRequested } from './base-command.ts'
+import type { CommandTable } from './command-entry.ts'
+import { type Dispatch, dispatch } from './dispatch.ts'
+import type { GlobalValues } from './global-flags.ts'
+import { printLine, writeError, writeOut } from './output.ts'
+import { watchSignals } from './signals.ts'
+import { version } from './version.ts'
+
+/** What oclif's Command reads of its Config before run(). */
+const oclifConfig = {
+  bin: 'tpod', name: 'tpod', version, root: '/', platform: 'linux', arch: process.arch, shell: 'sh',
+  pjson: { oclif: {} }, plugins: new Map(), scopedEnvVarTrue: () => false, runHook: async () => ({ successes: [], failures: [] }),
+}
+
+/** Runs the command that `argv` (without program name) asks for; resolves to the exit status. Never throws. */
+export async function runCli(argv: readonly string[], table: CommandTable, env: CommandContext['env']): Promise<number> {
+  let commandLine = 'tpod'
+  let debug = argv.includes('--log-level=debug')
+  try {
+    const found = dispatch(argv, table)
+    if (found.kind === 'version') {
+      printLine(`tpod version ${version}`)
+      return ExitCode.ok
+    }
+    if (found.kind === 'group') return await showGroup(found, table)
+    commandLine = `tpod ${found.path}`
+    const { default: Class } = await found.entry.load()
+    const context: CommandContext = {
+      commandLine, globalArgv: found.globalArgv, table, env, signal: watchSignals(),
+      onGlobals: (globals: GlobalValues) => { debug = globals.debug },
+    }
+    return await runClass(Class, found, context)
+  } catch (error) {
+    const { reportError } = await import('./errors.ts')
+    return reportError(error, { commandLine, debug })
+  }
+}
+
+async function runClass(Class: CommandClass, found: Extract<Dispatch, { kind: 'command' }>, context: CommandContext): Promise<number> {
+  const command = new Class(found.argv, oclifConfig as never)
+  command.context = context
+  try {
+    return (await command.run()) ?? ExitCode.ok
+  } catch (error) {
+    if (!(error instanceof HelpRequested)) throw error
+    const { renderCommandHelp } = await import('./help.ts')
+    writeOut(renderCommandHelp(found.entry, Class, found.path))
+    return ExitCode.ok
+  }
+}
+
+async function showGroup(found: Extract<Dispatch, { kind: 'group' }>, table: CommandTable): Promise<number> {
+  const { renderGroupHelp } = await import('./help.ts')
+  const help = renderGroupHelp(table, found.group)
+  if (found.help) {
+    writeOut(help)
+    return ExitCode.ok
+  }
+  const path = found.group ? `tpod ${found.group.path}` : 'tpod'
+  writeError(`${help}\nError: missing command '${path} COMMAND'\n`)
+  return ExitCode.engineFailure
+}
