@@ -63,5 +63,11 @@ export interface NetworkManager {
   release(containerId: string): Promise<void>
   reconcile(isAlive: (containerId: string) => boolean): Promise<string[]>
   read(containerId: string): NetworkReservation | undefined
+  /**
+   * Descriptors that keep the reserved host ports bound; the caller owns them then. Hand them to the container's monitor
+   * as extra descriptors and close them: nothing else on the host can take the ports while it lives. Without a call,
+   * `release` closes them. [] for containers that this object did not reserve for.
+   */
+  takePortDescriptors(containerId: string): number[]
   list(): Promise<{ name: string; driver: string; bridge: string; subnet: string; gateway: string }[]>
 }

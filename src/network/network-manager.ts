@@ -1,0 +1,208 @@
+/** Bridge networks for containers: the contract of types.ts. Files and locks here; kernel talk in links.ts and nftables.ts. */
+import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
+import { withFileLock } from '../host/lock/lock-file.ts'
+import { checkAddress, chooseAddress, macForAddress, parseMacAddress } from './addresses.ts'
+import { addClaims, findPortConflict, readClaimOwner, readClaims, removeAllClaimsOf, removeClaims, type Claims } from './claims.ts'
+import { ensureDefaultBridge, isDefaultNetworkName, readDefinition, type NetworkDefinition } from './default-bridge.ts'
+import { Firewall } from './firewall.ts'
+import { closeAll, holdPorts } from './host-ports.ts'
+import { parseIpv4, parseSubnet } from './ipv4.ts'
+import { deleteLink, findLink, plugVeth, withNetns } from './links.ts'
+import { NetworkRecords, type NetworkRecord } from './network-records.ts'
+import type { NetworkContext, NetworkInterface, NetworkManager, NetworkRequest, NetworkReservation, PortMapping } from './types.ts'
+
+export function openNetworkManager(context: NetworkContext): NetworkManager {
+  return new BridgeNetworkManager(context)
+}
+
+class BridgeNetworkManager implements NetworkManager {
+  readonly #context: NetworkContext
+  readonly #records: NetworkRecords
+  readonly #firewall: Firewall
+  /** Bound host ports of reservations made by this object, until takePortDescriptors or release. */
+  readonly #held = new Map<string, number[]>()
+
+  constructor(context: NetworkContext) {
+    this.#context = context
+    this.#records = new NetworkRecords(context.runDirectory)
+    this.#firewall = new Firewall(this.#records)
+  }
+
+  async reserve(request: NetworkRequest): Promise<NetworkReservation> {
+    const wanted = this.#resolveNetworks(request)
+    const isFresh = this.#records.create()
+    return await withFileLock(this.#records.lockPath, 'write', async () => {
+      // A start after a stop that was killed half-way: what it left is ours to replace.
+      if (this.#records.read(request.containerId)) await this.#releaseLocked(request.containerId)
+      const definition = ensureDefaultBridge(this.#context, this.#records.listIds().length === 0)
+      if (isFresh) await this.#firewall.forget(definition.bridge)
+      const claims = readClaims(this.#records.claimsDirectory)
+      const interfaces = wanted.map((entry, index) => makeInterface(definition, claims, entry, index))
+      const held = this.#holdPorts(request.ports, claims)
+      try {
+        const record: NetworkRecord = { version: 1, containerId: request.containerId, containerName: request.containerName, interfaces, ports: held.ports }
+        this.#records.write(record)
+        addClaims(this.#records.claimsDirectory, request.containerId, interfaces, held.ports)
+      } catch (error) {
+        closeAll(held.descriptors)
+        await this.#releaseLocked(request.containerId)
+        throw error
+      }
+      this.#held.set(request.containerId, held.descriptors)
+      return { containerId: request.containerId, interfaces, ports: held.ports }
+    })
+  }
+
+  async prepare(reservation: NetworkReservation): Promise<void> {
+    const definition = this.#requireDefinition()
+    await this.#firewall.admit(definition, reservation)
+  }
+
+  async attach(reservation: NetworkReservation, pid: number): Promise<void> {
+    try {
+      withNetns(pid, (netnsFd) => {
+        for (const [index, entry] of reservation.interfaces.entries()) plug(reservation.containerId, entry, index, netnsFd)
+      })
+    } catch (error) {
+      for (const index of reservation.interfaces.keys()) deleteLink(hostVethName(reservation.containerId, index))
+      const reason = errorCode(error) === 'ENOENT' ? `process ${pid} ended` : errorMessage(error)
+      throw new TpodError('NETWORK_ATTACH', `attach container ${reservation.containerId.slice(0, 12)} to its network: ${reason}`, { cause: error })
+    }
+    await Promise.resolve()
+  }
+
+  async release(containerId: string): Promise<void> {
+    if (this.#records.create()) {
+      // No state at all: either nothing was ever set up, or it was removed under us.
+      const definition = readDefinition(this.#context)
+      if (definition) await withFileLock(this.#records.lockPath, 'write', async () => { await this.#firewall.forget(definition.bridge) })
+      return
+    }
+    await withFileLock(this.#records.lockPath, 'write', async () => { await this.#releaseLocked(containerId) })
+  }
+
+  async reconcile(isAlive: (containerId: string) => boolean): Promise<string[]> {
+    const stale = this.#records.listIds().filter((id) => !isAlive(id))
+    if (stale.length === 0) return []
+    await withFileLock(this.#records.lockPath, 'write', async () => {
+      for (const id of stale) await this.#releaseLocked(id)
+    })
+    return stale
+  }
+
+  read(containerId: string): NetworkReservation | undefined {
+    const record = this.#records.read(containerId)
+    return record && { containerId: record.containerId, interfaces: record.interfaces, ports: record.ports }
+  }
+
+  async list(): Promise<{ name: string; driver: string; bridge: string; subnet: string; gateway: string }[]> {
+    const definition = await Promise.resolve(readDefinition(this.#context))
+    if (definition) return [{ name: definition.name, driver: definition.driver, bridge: definition.bridge, subnet: definition.subnet, gateway: definition.gateway }]
+    // Nothing is chosen before the first container; the name exists for users all the same.
+    return [{ name: 'podman', driver: 'bridge', bridge: '', subnet: this.#context.defaultSubnet ?? '', gateway: '' }]
+  }
+
+  takePortDescriptors(containerId: string): number[] {
+    const descriptors = this.#held.get(containerId) ?? []
+    this.#held.delete(containerId)
+    return descriptors
+  }
+
+  /** Rules, then claims, then the record: a crash in between leaves the record, which asks for the rest again. */
+  async #releaseLocked(containerId: string): Promise<void> {
+    closeAll(this.takePortDescriptors(containerId))
+    const record = this.#records.read(containerId)
+    const definition = readDefinition(this.#context)
+    if (definition) await this.#firewall.dismiss(definition, containerId, record)
+    if (record) {
+      for (const index of record.interfaces.keys()) deleteLink(hostVethName(containerId, index))
+      removeClaims(this.#records.claimsDirectory, containerId, record.interfaces, record.ports)
+    } else {
+      removeAllClaimsOf(this.#records.claimsDirectory, containerId)
+    }
+    this.#records.remove(containerId)
+  }
+
+  #resolveNetworks(request: NetworkRequest): NetworkRequest['networks'] {
+    const [first, second] = request.networks
+    if (!first) return [{ name: 'podman' }]
+    for (const { name } of request.networks) {
+      if (!isDefaultNetworkName(name, this.#context)) {
+        throw new TpodError('NO_SUCH_NETWORK', `connect container ${request.containerName} to network ${name}: no such network`, { remedy: 'use podman (also called bridge), host or none' })
+      }
+    }
+    if (second) throw new TpodError('NETWORK_TWICE', `connect container ${request.containerName}: network ${second.name} was named twice`)
+    return request.networks
+  }
+
+  #holdPorts(ports: readonly PortMapping[], claims: Claims): ReturnType<typeof holdPorts> {
+    checkPorts(ports)
+    for (const port of ports) {
+      const conflict = port.hostPort === 0 ? undefined : findPortConflict(claims, port)
+      if (!conflict) continue
+      const owner = readClaimOwner(claims, conflict.fileName)
+      const name = this.#records.read(owner)?.containerName ?? owner.slice(0, 12)
+      const first = Math.max(port.hostPort, conflict.first)
+      throw new TpodError('PORT_IN_USE', `publish ${port.hostIp === '' ? '0.0.0.0' : port.hostIp}:${first}/${port.protocol}: container ${name} has the port`, {
+        remedy: `stop ${name}, or publish on another port`,
+      })
+    }
+    return holdPorts(ports, (port) => findPortConflict(claims, port) !== undefined)
+  }
+
+  #requireDefinition(): NetworkDefinition {
+    const definition = readDefinition(this.#context)
+    if (definition) return definition
+    throw new TpodError('NETWORK_STATE', `read network podman in ${this.#context.stateDirectory}: its definition is gone`, { remedy: 'start the container again' })
+  }
+}
+
+function makeInterface(definition: NetworkDefinition, claims: Claims, wanted: NetworkRequest['networks'][number], index: number): NetworkInterface {
+  const ipv4 = wanted.ip === undefined ? chooseAddress(definition, claims) : checkAddress(definition, wanted.ip, claims)
+  return {
+    network: definition.name,
+    bridge: definition.bridge,
+    name: `eth${index}`,
+    mac: wanted.mac === undefined ? macForAddress(ipv4) : parseMacAddress(wanted.mac),
+    ipv4,
+    prefixLength: parseSubnet(definition.subnet).prefixLength,
+    gateway: definition.gateway,
+  }
+}
+
+function plug(containerId: string, entry: NetworkInterface, index: number, netnsFd: number): void {
+  const bridge = findLink(entry.bridge)
+  if (!bridge) throw new TpodError('BRIDGE_GONE', `bridge ${entry.bridge} is gone`)
+  const hostName = hostVethName(containerId, index)
+  const request = {
+    hostName,
+    bridgeIndex: bridge.index,
+    containerName: entry.name,
+    mac: entry.mac,
+    address: parseIpv4(entry.ipv4) ?? 0,
+    prefixLength: entry.prefixLength,
+    gateway: index === 0 ? parseIpv4(entry.gateway) : undefined,
+  }
+  try {
+    plugVeth(request, netnsFd)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+    // The kernel takes a dead namespace apart in the background: the last run's pair may still stand.
+    deleteLink(hostName)
+    plugVeth(request, netnsFd)
+  }
+}
+
+/** At most 15 characters; the id's 44 random bits tell containers apart. */
+function hostVethName(containerId: string, index: number): string {
+  return `tp${index}-${containerId.slice(0, 11)}`
+}
+
+function checkPorts(ports: readonly PortMapping[]): void {
+  for (const port of ports) {
+    if (port.hostIp.includes(':')) {
+      throw new TpodError('NO_IPV6', `publish [${port.hostIp}]:${port.hostPort}/${port.protocol}: network podman has IPv4 addresses only`, { remedy: 'leave the address out, or give an IPv4 one' })
+    }
+    if (port.hostIp !== '' && parseIpv4(port.hostIp) === undefined) throw new TpodError('BAD_PORT', `publish ${port.hostIp}:${port.hostPort}: "${port.hostIp}" is not an IP address`)
+  }
+}
