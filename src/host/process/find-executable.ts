@@ -1,0 +1,24 @@
+import { accessSync, constants, statSync } from 'node:fs'
+
+/**
+ * The path of the first executable regular file called `name` in `directories`; a name with a slash is taken as it
+ * is. Undefined when there is none.
+ */
+export function findExecutable(name: string, directories: readonly string[]): string | undefined {
+  const candidates = name.includes('/') ? [name] : directories.map((directory) => `${directory}/${name}`)
+  return candidates.find(isExecutable)
+}
+
+/** The directories of a PATH variable; an empty part means the current directory and is left out, for safety. */
+export function splitPath(path: string): string[] {
+  return path.split(':').filter((directory) => directory.startsWith('/'))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
+  } catch {
+    return false
+  }
+}
