@@ -1,0 +1,78 @@
+import { TpodError } from '../errors/tpod-error.ts'
+import { removeTree } from '../host/fs/remove-tree.ts'
+import { removeLayers, writeLayers } from './layer-writes.ts'
+import type { Snapshot } from './records/record-table.ts'
+import { storeOfImage } from './find-image.ts'
+import type { StoreContext } from './store-context.ts'
+import { imageDirectory } from './store-paths.ts'
+import type { ContainerRecord, DeletedImage, ImageRecord, LayerRecord } from './types.ts'
+
+/**
+ * Deletes an image with its data, and those of its layers that no other image, container or layer needs.
+ * Layers, images and containers are locked together (in that order), so no tool can begin to use it meanwhile.
+ * Throws NO_SUCH_IMAGE, IMAGE_IN_USE (containers of whatever tool), IMAGE_READ_ONLY (additional store).
+ */
+export async function deleteImageRecord(context: StoreContext, imageId: string): Promise<DeletedImage> {
+  if (storeOfImage(context, imageId) !== context) {
+    throw new TpodError('IMAGE_READ_ONLY', `remove image ${imageId.slice(0, 12)}: it is in a read-only store`, {
+      remedy: 'remove it with the tool that owns that store',
+    })
+  }
+  return writeLayers(context, async (layers, trash) =>
+    context.images.write(async images =>
+      context.containers.locked('write', async containers => {
+        const image = images.snapshot.get(imageId)
+        if (image === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
+        checkUnused(image, containers)
+        images.remove(imageId)
+        await images.save()
+        await removeTree(imageDirectory(context.paths, imageId))
+        const unused = unusedLayers(image, layers.snapshot, images.snapshot, containers)
+        if (unused.length > 0) await removeLayers(context, layers, trash, unused)
+        return { id: imageId, untagged: [...(image.names ?? [])], deleted: true, removedLayers: unused }
+      }),
+    ),
+  )
+}
+
+function checkUnused(image: ImageRecord, containers: Snapshot<ContainerRecord>): void {
+  const users = containers.all.filter(container => container.image === image.id)
+  if (users.length === 0) return
+  const list = users.map(user => `${user.names?.[0] ?? user.id.slice(0, 12)}${ownerOf(user)}`).join(', ')
+  throw new TpodError('IMAGE_IN_USE', `remove image ${image.id.slice(0, 12)}: in use by container ${list}`, {
+    remedy: 'remove the container first, or give --force',
+    exitCode: 2,
+  })
+}
+
+/** Which other tool made the container, as far as its record tells. */
+function ownerOf(container: ContainerRecord): string {
+  if (container['big-data-names']?.includes('buildah.json')) return ' (buildah)'
+  return container.metadata?.includes('"pod-id"') ? ' (CRI-O)' : ''
+}
+
+/** The image's layers from the top down to the first one that something else stands on. Parents come after children. */
+function unusedLayers(
+  image: ImageRecord,
+  layers: Snapshot<LayerRecord>,
+  images: Snapshot<ImageRecord>,
+  containers: Snapshot<ContainerRecord>,
+): string[] {
+  const needed = new Set<string | undefined>(containers.all.map(container => container.layer))
+  for (const other of images.all) for (const id of [other.layer, ...(other['mapped-layers'] ?? [])]) needed.add(id)
+  const children = new Map<string, string[]>()
+  for (const layer of layers.all) {
+    if (layer.parent !== undefined) children.set(layer.parent, [...(children.get(layer.parent) ?? []), layer.id])
+  }
+  const unused: string[] = []
+  for (const top of [...(image['mapped-layers'] ?? []), image.layer]) {
+    for (let id = top; id !== undefined && !needed.has(id); ) {
+      const layer = layers.get(id)
+      if (layer === undefined || unused.includes(id)) break
+      if (children.get(id)?.some(child => !unused.includes(child))) break
+      unused.push(id)
+      id = layer.parent
+    }
+  }
+  return unused
+}

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { TpodError } from '../errors/tpod-error.ts'
+import { native } from '../host/native/native.ts'
+import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
+import { readBigData, storeOfImage } from './find-image.ts'
+import type { Transaction } from './records/record-table.ts'
+import { findLayerWithStore } from './store-context.ts'
+import type { StoreContext } from './store-context.ts'
+import { bigDataFileName, ensureStoreDirectories, imageDirectory } from './store-paths.ts'
+import type { ImageRecord, NewImage } from './types.ts'
+
+/**
+ * Creates the image, or adds names and missing data to the one that has the id. All layer files are on disk before the
+ * image can be seen (docs/decisions/0003-durability.md); a crash leaves at most layers without an image.
+ * Throws LAYER_PARENT_GONE when the top layer was deleted since it was committed: start the pull again.
+ */
+export async function putImageRecord(context: StoreContext, wanted: NewImage): Promise<ImageRecord> {
+  checkNewImage(wanted)
+  ensureStoreDirectories(context.paths)
+  if (context.images.read().get(wanted.id) === undefined) await flushLayerFiles(context)
+  // The read lock on layers: nobody deletes the top layer between our look and the record that protects it.
+  return context.layers.locked('read', layers =>
+    context.images.write(async transaction => {
+      if (wanted.layer !== undefined && findLayerWithStore(context, wanted.layer, layers) === undefined) {
+        throw new TpodError('LAYER_PARENT_GONE', `create image ${wanted.id.slice(0, 12)}: its layer ${wanted.layer.slice(0, 12)} was deleted meanwhile`, {
+          remedy: 'try again',
+        })
+      }
+      const existing = transaction.snapshot.get(wanted.id)
+      const base = existing ?? newImageRecord(wanted)
+      const withData = await addBigData(context, base, wanted.bigData)
+      const record = existing === undefined ? withData : { ...withData, digest: wanted.digest }
+      transaction.put(giveNames(transaction, record, union(record.names ?? [], wanted.names), wanted.names))
+      await transaction.save()
+      return transaction.snapshot.get(wanted.id)!
+    }),
+  )
+}
+
+/**
+ * Changes the names of an image. A name given to it is taken from the image that had it, in the same save.
+ * An image of an additional store is copied up (record and data, not layers) first. Throws NO_SUCH_IMAGE.
+ */
+export async function changeNames(
+  context: StoreContext,
+  imageId: string,
+  mode: 'set' | 'add' | 'remove',
+  names: readonly string[],
+): Promise<ImageRecord> {
+  const store = storeOfImage(context, imageId)
+  ensureStoreDirectories(context.paths)
+  return context.images.write(async transaction => {
+    const own = transaction.snapshot.get(imageId)
+    const record = own ?? (await copyUp(context, store.images.read().get(imageId), imageId))
+    const current = record.names ?? []
+    const next = { set: [...new Set(names)], add: union(current, names), remove: current.filter(name => !names.includes(name)) }[mode]
+    transaction.put(giveNames(transaction, record, next, mode === 'remove' ? [] : names))
+    await transaction.save()
+    return transaction.snapshot.get(imageId)!
+  })
+}
+
+/** The record with its new names; takes `next` away from all others. */
+function giveNames(transaction: Transaction<ImageRecord>, record: ImageRecord, next: readonly string[], given: readonly string[]): ImageRecord {
+  for (const other of transaction.snapshot.all) {
+    if (other.id === record.id || !other.names?.some(name => next.includes(name))) continue
+    transaction.put({ ...other, names: other.names.filter(name => !next.includes(name)) })
+  }
+  const { names: _dropped, ...rest } = record
+  const history = union(given.toReversed(), record['names-history'] ?? [])
+  return {
+    ...rest,
+    id: record.id,
+    created: record.created,
+    ...(next.length === 0 ? {} : { names: [...next] }),
+    ...(history.length === 0 ? {} : { 'names-history': history }),
+  }
+}
+
+async function copyUp(context: StoreContext, record: ImageRecord | undefined, imageId: string): Promise<ImageRecord> {
+  if (record === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
+  const { names: _names, 'big-data-names': keys, ...rest } = record
+  const data = new Map((keys ?? []).map(key => [key, readBigData(context, imageId, key)]))
+  return addBigData(context, { ...rest, id: record.id, created: record.created }, data)
+}
+
+/** Writes the items and lists them in the record. Caller holds the images write lock. */
+async function addBigData(context: StoreContext, record: ImageRecord, data: ReadonlyMap<string, Uint8Array>): Promise<ImageRecord> {
+  const directory = imageDirectory(context.paths, record.id)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const names = [...(record['big-data-names'] ?? [])]
+  const sizes = { ...record['big-data-sizes'] }
+  const digests = { ...record['big-data-digests'] }
+  for (const [key, bytes] of data) {
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+    if (names.includes(key) && digests[key] === digest) continue
+    await writeFileAtomic(`${directory}/${bigDataFileName(key)}`, bytes)
+    if (!names.includes(key)) names.push(key)
+    sizes[key] = bytes.length
+    digests[key] = digest
+  }
+  return { ...record, 'big-data-names': names, 'big-data-sizes': sizes, 'big-data-digests': digests }
+}
+
+function newImageRecord(wanted: NewImage): ImageRecord {
+  return {
+    id: wanted.id,
+    digest: wanted.digest,
+    ...(wanted.layer === undefined ? {} : { layer: wanted.layer }),
+    metadata: wanted.metadata ?? '{}',
+    created: wanted.created ?? new Date().toISOString(),
+  }
+}
+
+/** One bad value here makes the whole file unreadable for the Go tools. */
+function checkNewImage(wanted: NewImage): void {
+  if (!/^[0-9a-f]{64}$/.test(wanted.id)) throw new TpodError('BAD_IMAGE', `create image: id ${JSON.stringify(wanted.id)} is not 64 hexadecimal digits`)
+  if (!/^sha256:[0-9a-f]{64}$/.test(wanted.digest)) throw new TpodError('BAD_IMAGE', `create image: digest ${JSON.stringify(wanted.digest)} is not sha256:<hex>`)
+  if (wanted.created !== undefined && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(wanted.created)) {
+    throw new TpodError('BAD_IMAGE', `create image: time ${JSON.stringify(wanted.created)} is not RFC 3339`)
+  }
+}
+
+async function flushLayerFiles(context: StoreContext): Promise<void> {
+  const fd = openSync(context.paths.overlay, 'r')
+  try {
+    await native.syncfs(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function union(first: readonly string[], second: readonly string[]): string[] {
+  return [...new Set([...first, ...second])]
+}

@@ -1,0 +1,86 @@
+import { chmodSync, mkdirSync } from 'node:fs'
+import { ensureStoreDirectories } from './store-paths.ts'
+import { commitStagedLayer, STAGED_ROOT_MODE } from './layer-writes.ts'
+import { TemporaryDirectory } from './temporary-directory.ts'
+import type { StoreContext } from './store-context.ts'
+import type { LayerRecord, StagedLayer } from './types.ts'
+import type { StagedContent } from '../archive/types.ts'
+
+/** A staged layer of this store, with the files that commit moves. */
+export class StagedLayerFiles implements StagedLayer {
+  readonly diffId: string
+  readonly diffSizeBytes: number
+  readonly blobDigest: string
+  readonly blobSizeBytes: number
+  readonly compression: StagedContent['compression']
+  readonly uids: number[]
+  readonly gids: number[]
+  readonly #content: StagedContent
+  readonly #files: TemporaryDirectory
+  readonly #tarSplit: TemporaryDirectory
+
+  constructor(content: StagedContent, files: TemporaryDirectory, tarSplit: TemporaryDirectory) {
+    this.#content = content
+    this.#files = files
+    this.#tarSplit = tarSplit
+    this.diffId = content.diffId
+    this.diffSizeBytes = content.diffSizeBytes
+    this.blobDigest = content.blobDigest
+    this.blobSizeBytes = content.blobSizeBytes
+    this.compression = content.compression
+    this.uids = content.uids
+    this.gids = content.gids
+  }
+
+  async commit(context: StoreContext, parentId: string | undefined): Promise<LayerRecord> {
+    const staged = { content: this.#content, directory: contentPath(this.#files), tarSplit: tarSplitFile(this.#tarSplit) }
+    const record = await commitStagedLayer(context, staged, parentId)
+    await this.discard()
+    return record
+  }
+
+  async discard(): Promise<void> {
+    await Promise.all([this.#files.remove(), this.#tarSplit.remove()])
+  }
+}
+
+/**
+ * Unpacks a blob beside the store's layers. No lock but the staging directory's own is held; a crash leaves a directory
+ * that the next sweep removes. Two places, because ROOT/overlay is a mount of its own and rename does not cross mounts.
+ */
+export async function stageLayerFiles(
+  context: StoreContext,
+  blob: AsyncIterable<Uint8Array>,
+  options: { signal?: AbortSignal } = {},
+): Promise<StagedLayer> {
+  const { stageLayer } = await import('../archive/stage-layer.ts')
+  ensureStoreDirectories(context.paths)
+  const files = TemporaryDirectory.create(context.paths.overlayTemporary)
+  const tarSplit = TemporaryDirectory.create(context.paths.layersTemporary)
+  try {
+    const directory = contentPath(files)
+    mkdirSync(directory)
+    chmodSync(directory, STAGED_ROOT_MODE)
+    const { driverOptions, userXattr } = context.options
+    const native = userXattr ? 'overlay-user' : 'overlay-trusted'
+    const content = await stageLayer(blob, {
+      directory,
+      tarSplitPath: tarSplitFile(tarSplit),
+      whiteouts: driverOptions['mount_program'] === undefined ? native : 'aufs',
+      ignoreChownErrors: driverOptions['ignore_chown_errors'] === 'true',
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    })
+    return new StagedLayerFiles(content, files, tarSplit)
+  } catch (error) {
+    await Promise.all([files.remove(), tarSplit.remove()])
+    throw error
+  }
+}
+
+function contentPath(files: TemporaryDirectory): string {
+  return `${files.path}/content`
+}
+
+function tarSplitFile(tarSplit: TemporaryDirectory): string {
+  return `${tarSplit.path}/tar-split.gz`
+}
