@@ -1,0 +1,55 @@
+/** Compression of layer blobs, found by magic number as OCI media types cannot be relied on. */
+import type { Transform } from 'node:stream'
+import { TpodError } from '../errors/tpod-error.ts'
+import type { CompressionName } from './types.ts'
+
+/** Bytes that `detectCompression` wants to see. */
+export const magicBytes = 6
+
+const magics: readonly (readonly [CompressionName, readonly number[]])[] = [
+  ['gzip', [0x1f, 0x8b, 0x08]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+  ['bzip2', [0x42, 0x5a, 0x68]],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+]
+
+/** What the first bytes of a stream say; 'none' for anything unknown, which must then be a tar. */
+export function detectCompression(start: Uint8Array): CompressionName {
+  for (const [name, magic] of magics) {
+    if (magic.every((byte, index) => start[index] === byte)) return name
+  }
+  // zstd:chunked blobs and pzstd output may begin with a skippable frame: 0x184D2A50 to 0x184D2A5F.
+  const first = start[0] ?? 0
+  if (first >= 0x50 && first <= 0x5f && start[1] === 0x2a && start[2] === 0x4d && start[3] === 0x18) return 'zstd'
+  return 'none'
+}
+
+/** 2^27: zstd's own default ceiling, what `zstd --long` writes. A larger window is refused, since it is held in memory. */
+const zstdWindowLogMaximum = 27
+
+/**
+ * A decompressing stream of the runtime. Throws COMPRESSION_UNSUPPORTED for bzip2 and xz, which are the external
+ * programs' (`externalDecompressor`).
+ */
+export async function openDecompressor(name: CompressionName, chunkBytes: number): Promise<Transform> {
+  const zlib = await import('node:zlib')
+  if (name === 'gzip') return zlib.createGunzip({ chunkSize: chunkBytes })
+  if (name === 'zstd') {
+    const params = { [zlib.constants.ZSTD_d_windowLogMax]: zstdWindowLogMaximum }
+    return zlib.createZstdDecompress({ chunkSize: chunkBytes, params })
+  }
+  throw new TpodError('COMPRESSION_UNSUPPORTED', `decompress ${name}: not built in`)
+}
+
+/** Guards against decompression bombs. gzip cannot exceed 1032:1 and zstd of real files does not. */
+const maximumRatio = 1_200
+/** Below this no ratio is judged. */
+const judgedFromBytes = 256 * 1024 * 1024
+
+/** Throws ARCHIVE_LIMIT when a stream grew beyond what real data does. */
+export function checkExpansion(compressedBytes: number, expandedBytes: number): void {
+  if (expandedBytes < judgedFromBytes || expandedBytes <= compressedBytes * maximumRatio) return
+  throw new TpodError('ARCHIVE_LIMIT', `decompress the layer: ${compressedBytes} bytes became more than ${expandedBytes}`, {
+    remedy: 'do not trust the origin of this image',
+  })
+}
