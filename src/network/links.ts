@@ -79,7 +79,8 @@ export interface VethRequest {
  */
 export function plugVeth(request: VethRequest, netnsFd: number): void {
   const peer = Buffer.concat([
-    linkHeader(0, true),
+    // Down: the kernel raises this end before the two know each other, and then says ENOTCONN.
+    linkHeader(0),
     attribute(Ifla.ifname, request.containerName),
     attribute(Ifla.address, parseMac(request.mac)),
     attribute(Ifla.netNsFd, netnsFd),
@@ -96,6 +97,7 @@ export function plugVeth(request: VethRequest, netnsFd: number): void {
   const LOOPBACK_INDEX = 1
   const messages = [
     message(Type.newLink, Flag.ack, linkHeader(LOOPBACK_INDEX, true)),
+    message(Type.newLink, Flag.ack, linkHeader(link.index, true)),
     newAddress(link.index, request.address, request.prefixLength),
   ]
   if (request.gateway !== undefined) messages.push(newDefaultRoute(link.index, request.gateway))

@@ -8,6 +8,7 @@ import { Firewall } from './firewall.ts'
 import { closeAll, holdPorts } from './host-ports.ts'
 import { parseIpv4, parseSubnet } from './ipv4.ts'
 import { deleteLink, findLink, plugVeth, withNetns } from './links.ts'
+import { normalizePorts } from './port-spec.ts'
 import { NetworkRecords, type NetworkRecord } from './network-records.ts'
 import type { NetworkContext, NetworkInterface, NetworkManager, NetworkRequest, NetworkReservation, PortMapping } from './types.ts'
 
@@ -115,7 +116,6 @@ class BridgeNetworkManager implements NetworkManager {
     const definition = readDefinition(this.#context)
     if (definition) await this.#firewall.dismiss(definition, containerId, record)
     if (record) {
-      for (const index of record.interfaces.keys()) deleteLink(hostVethName(containerId, index))
       removeClaims(this.#records.claimsDirectory, containerId, record.interfaces, record.ports)
     } else {
       removeAllClaimsOf(this.#records.claimsDirectory, containerId)
@@ -137,7 +137,8 @@ class BridgeNetworkManager implements NetworkManager {
 
   #holdPorts(ports: readonly PortMapping[], claims: Claims): ReturnType<typeof holdPorts> {
     checkPorts(ports)
-    for (const port of ports) {
+    const wanted = ports.length > 1 ? normalizePorts(ports) : ports
+    for (const port of wanted) {
       const conflict = port.hostPort === 0 ? undefined : findPortConflict(claims, port)
       if (!conflict) continue
       const owner = readClaimOwner(claims, conflict.fileName)
@@ -147,7 +148,7 @@ class BridgeNetworkManager implements NetworkManager {
         remedy: `stop ${name}, or publish on another port`,
       })
     }
-    return holdPorts(ports, (port) => findPortConflict(claims, port) !== undefined)
+    return holdPorts(wanted, (port) => findPortConflict(claims, port) !== undefined)
   }
 
   #requireDefinition(): NetworkDefinition {
