@@ -1,0 +1,133 @@
+/**
+ * One HTTP exchange, on node:http and node:https. Not on undici: Bun replaces it by a shim over its fetch that ignores
+ * dispatchers, so neither a registry's own CA nor its client certificate could be set; node:https behaves the same on
+ * both runtimes, and was the faster on Node (400 MB from loopback: 0.80 s against 0.88 s; Bun 0.57 s, 78 MB peak).
+ */
+import type { Agent, IncomingMessage } from 'node:http'
+import { TpodError } from '../../errors/tpod-error.ts'
+import type { TlsMaterial } from './tls.ts'
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST'
+  url: URL
+  headers: Record<string, string>
+  body?: string
+  signal?: AbortSignal
+}
+
+export interface HttpResponse {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  url: URL
+  /** Bytes as sent, no decoding. Throws BROKEN_TRANSFER when they end early or stall. Must be read, or discarded by `discard`. */
+  body: AsyncIterable<Uint8Array>
+  discard(): void
+}
+
+export interface HttpConnections {
+  request(request: HttpRequest): Promise<HttpResponse>
+  close(): void
+}
+
+/** Keeps connections open between requests until `close`. */
+export async function openConnections(tls: TlsMaterial, stallTimeoutMs: number): Promise<HttpConnections> {
+  const [http, https] = await Promise.all([import('node:http'), import('node:https')])
+  const plain = new http.Agent({ keepAlive: true })
+  const secure = new https.Agent({ keepAlive: true, ...tls })
+  return {
+    request: (request) => (request.url.protocol === 'http:' ? exchange(http.request, plain, request, stallTimeoutMs) : exchange(https.request, secure, request, stallTimeoutMs)),
+    close() {
+      plain.destroy()
+      secure.destroy()
+    },
+  }
+}
+
+/** Reads at most `limit` bytes; throws BODY_TOO_LARGE beyond. */
+export async function readBody(response: HttpResponse, limit: number, what: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body) {
+    size += chunk.length
+    if (size > limit) throw new TpodError('BODY_TOO_LARGE', `read ${what}: larger than ${limit} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+export function headerOf(response: HttpResponse, name: string): string {
+  const value = response.headers[name]
+  return Array.isArray(value) ? value.join(', ') : (value ?? '')
+}
+
+type RequestFunction = typeof import('node:http').request
+
+function exchange(request: RequestFunction, agent: Agent, { method, url, headers, body, signal }: HttpRequest, stallTimeoutMs: number): Promise<HttpResponse> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason as Error)
+    const outgoing = request(url, { method, agent, headers: body === undefined ? headers : { ...headers, 'Content-Length': String(Buffer.byteLength(body)) } })
+    const abort = (): void => void outgoing.destroy(asError(signal?.reason))
+    const stalled = setTimeout(() => outgoing.destroy(stallError(url, stallTimeoutMs)), stallTimeoutMs)
+    signal?.addEventListener('abort', abort, { once: true })
+    const settle = (): void => {
+      clearTimeout(stalled)
+      signal?.removeEventListener('abort', abort)
+    }
+    outgoing.on('error', (error) => {
+      settle()
+      reject(signal?.aborted ? asError(signal.reason) : error)
+    })
+    outgoing.on('response', (incoming: IncomingMessage) => {
+      settle()
+      resolve({
+        status: incoming.statusCode ?? 0,
+        headers: incoming.headers,
+        url,
+        body: readIncoming(incoming, url, stallTimeoutMs, signal),
+        discard: () => void incoming.on('error', () => {}).destroy(),
+      })
+    })
+    outgoing.end(body)
+  })
+}
+
+async function* readIncoming(incoming: IncomingMessage, url: URL, stallTimeoutMs: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  let timer: NodeJS.Timeout | undefined
+  let broken: Error | undefined
+  const breakOff = (error: Error): void => {
+    broken = error
+    incoming.destroy(error)
+  }
+  const abort = (): void => breakOff(asError(signal?.reason))
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted) abort()
+  // Armed only while we wait for the network: a consumer that is slow on its own disk is no stall.
+  const arm = (): void => void (timer = setTimeout(() => breakOff(stallError(url, stallTimeoutMs)), stallTimeoutMs))
+  try {
+    arm()
+    for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+      clearTimeout(timer)
+      yield chunk
+      arm()
+    }
+    if (broken !== undefined) throw broken
+    if (!incoming.complete) throw new Error('connection closed before the end of the body')
+  } catch (cause) {
+    if (signal?.aborted) throw asError(signal.reason)
+    const error = broken ?? cause
+    if (error instanceof TpodError) throw error
+    throw new TpodError('BROKEN_TRANSFER', `read ${url.host}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
+    if (!incoming.complete) incoming.on('error', () => {}).destroy()
+  }
+}
+
+function stallError(url: URL, stallTimeoutMs: number): TpodError {
+  return new TpodError('BROKEN_TRANSFER', `read ${url.host}: nothing received for ${Math.round(stallTimeoutMs / 1000)} s`)
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason ?? 'aborted'))
+}

@@ -1,0 +1,79 @@
+/** What goes wrong between us and a registry, in one line each, with what the user can do. */
+import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
+import { readBody } from './http.ts'
+import type { HttpResponse } from './http.ts'
+
+const maxErrorBytes = 64 * 1024
+
+/** For a failure below HTTP. `what` = action and object, e.g. "pull HOST/NAME:TAG". */
+export function connectionError(what: string, host: string, cause: unknown): Error {
+  if (cause instanceof TpodError) return cause.code === 'BROKEN_TRANSFER' ? new TpodError('REGISTRY_UNREACHABLE', `${what}: ${cause.message}`, { cause, remedy: 'try again; the network or the registry is unreliable' }) : cause
+  const code = errorCode(cause) ?? ''
+  const message = errorMessage(cause)
+  if (isPlainHttpAnswer(code, message)) {
+    return new TpodError('REGISTRY_TLS', `${what}: ${host} answers in plain HTTP, not HTTPS`, { cause, remedy: `--tls-verify=false, or insecure = true for ${host} in registries.conf` })
+  }
+  if (isCertificateError(code)) {
+    return new TpodError('REGISTRY_TLS', `${what}: certificate of ${host} not trusted: ${shorten(message)}`, {
+      cause,
+      remedy: `put its CA into /etc/containers/certs.d/${host}/ca.crt, or use --tls-verify=false`,
+    })
+  }
+  if (/^(?:EPROTO|ERR_SSL|ERR_TLS)/.test(code)) return new TpodError('REGISTRY_TLS', `${what}: TLS with ${host} failed: ${shorten(message)}`, { cause })
+  const remedy = 'check the registry name and the network'
+  if (code === 'ECONNREFUSED') return new TpodError('REGISTRY_UNREACHABLE', `${what}: connect to ${host}: connection refused`, { cause, remedy })
+  if (code === 'ENOTFOUND') return new TpodError('REGISTRY_UNREACHABLE', `${what}: connect to ${host}: no such host`, { cause, remedy })
+  if (cause instanceof Error && cause.name === 'AbortError') return cause
+  return new TpodError('REGISTRY_UNREACHABLE', `${what}: connect to ${host}: ${shorten(message)}`, { cause, remedy })
+}
+
+/** True when HTTPS failed in a way that plain HTTP might not: no TLS there, nobody on the port, hang-up in the handshake. */
+export function mayBePlainHttp(cause: unknown): boolean {
+  const code = errorCode(cause) ?? ''
+  return isPlainHttpAnswer(code, errorMessage(cause)) || /^(?:ECONNREFUSED|ECONNRESET|EPROTO|EPIPE|ETIMEDOUT|ERR_SSL|ERR_TLS|BROKEN_TRANSFER)/.test(code)
+}
+
+/** For an answer other than success. Reads (and bounds) its body. `missing` is the code for 404. */
+export async function statusError(what: string, response: HttpResponse, missing: string): Promise<TpodError> {
+  const host = response.url.host
+  const said = await registryMessage(response)
+  const suffix = said === '' ? '' : `: ${said}`
+  const { status } = response
+  if (status === 401) {
+    return new TpodError('REGISTRY_UNAUTHORIZED', `${what}: ${host} wants a login (401)${suffix}`, { remedy: `podman login ${host}, or --creds USER:PASSWORD; check the name too` })
+  }
+  if (status === 403) return new TpodError('REGISTRY_DENIED', `${what}: access denied by ${host} (403)${suffix}`, { remedy: 'check the name and the rights of the account' })
+  if (status === 404) return new TpodError(missing, `${what}: ${missing === 'BLOB_UNKNOWN' ? 'blob' : 'no such image or tag'} on ${host}${missing === 'BLOB_UNKNOWN' ? ' is missing' : ''} (404)${suffix}`, { remedy: 'check name and tag' })
+  if (status === 429) return new TpodError('REGISTRY_RATE_LIMIT', `${what}: too many requests to ${host} (429)${suffix}`, { remedy: 'wait, or log in for a higher limit' })
+  return new TpodError('REGISTRY_ERROR', `${what}: ${host} answered ${status}${suffix}`)
+}
+
+async function registryMessage(response: HttpResponse): Promise<string> {
+  let text: string
+  try {
+    text = (await readBody(response, maxErrorBytes, 'error')).toString('utf8')
+  } catch {
+    return ''
+  }
+  try {
+    const json = JSON.parse(text) as { errors?: { code?: string; message?: string }[] } | null
+    const first = json?.errors?.[0]
+    return shorten(first?.message || first?.code || '')
+  } catch {
+    return ''
+  }
+}
+
+/** One printable line: what a registry says must not drive the terminal. */
+function shorten(text: unknown): string {
+  // oxlint-disable-next-line no-control-regex
+  return String(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim().slice(0, 200)
+}
+
+function isPlainHttpAnswer(code: string, message: string): boolean {
+  return code === 'ERR_SSL_WRONG_VERSION_NUMBER' || /wrong version number|packet length too long|http request/i.test(message)
+}
+
+function isCertificateError(code: string): boolean {
+  return /^(?:SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|CERT_|ERR_TLS_CERT|HOSTNAME_MISMATCH|CRL_|INVALID_CA|PATH_LENGTH|ERROR_IN_CERT)/.test(code)
+}
