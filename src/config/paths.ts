@@ -1,0 +1,38 @@
+/** Default places of the store, as containers/storage chooses them. */
+import { statSync } from 'node:fs'
+
+export interface UserPlace {
+  env: Readonly<Record<string, string | undefined>>
+  isRoot: boolean
+  /** Of the user, not of the root user inside a user namespace. */
+  uid: number
+  home: string
+}
+
+export const SYSTEM_GRAPH_ROOT = '/var/lib/containers/storage'
+export const SYSTEM_RUN_ROOT = '/run/containers/storage'
+
+/** Graph root without configuration. */
+export function defaultGraphRoot(place: UserPlace): string {
+  if (place.isRoot) return SYSTEM_GRAPH_ROOT
+  return `${place.env['XDG_DATA_HOME'] || `${place.home}/.local/share`}/containers/storage`
+}
+
+/** Run root without configuration. */
+export function defaultRunRoot(place: UserPlace): string {
+  return place.isRoot ? SYSTEM_RUN_ROOT : `${userRuntimeDirectory(place)}/containers`
+}
+
+/** XDG_RUNTIME_DIR, or where it would be; the last resort is a folder in TMPDIR that containers/storage uses too. */
+export function userRuntimeDirectory({ env, uid }: Pick<UserPlace, 'env' | 'uid'>): string {
+  if (env['XDG_RUNTIME_DIR']) return env['XDG_RUNTIME_DIR']
+  const usual = `/run/user/${uid}`
+  if (statSync(usual, { throwIfNoEntry: false })?.uid === uid) return usual
+  return `${env['TMPDIR'] || '/tmp'}/storage-run-${uid}`
+}
+
+/** storage.conf files, most important first; the first that exists is the only one read. */
+export function storageConfFiles(place: UserPlace): string[] {
+  const user = place.isRoot && !place.env['XDG_CONFIG_HOME'] ? [] : [`${place.env['XDG_CONFIG_HOME'] || `${place.home}/.config`}/containers/storage.conf`]
+  return [...user, '/etc/containers/storage.conf', '/usr/share/containers/storage.conf']
+}
