@@ -1,0 +1,89 @@
+/**
+ * What has to happen after a container's process ended: runtime state, cgroup, network, mounts, record. Done by whoever is there
+ * first: the foreground process, `stop`, conmon's exit command, or the next command (recover). Idempotent at each step, so
+ * that a kill -9 in the middle is finished by the next.
+ */
+import { existsSync, rmSync, unlinkSync } from 'node:fs'
+import { errorCode } from '../../errors/tpod-error.ts'
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig, ContainerState } from '../types.ts'
+import { containerPaths } from '../state/container-paths.ts'
+import { tryWithContainerLock } from '../state/container-lock.ts'
+import { isActive, zeroTime } from '../state/derive-state.ts'
+import { readState, observeState } from '../state/container-files.ts'
+import { saveState } from '../state/sync-state.ts'
+import { isOwned } from '../state/live-marker.ts'
+import { deleteRecords } from './delete-records.ts'
+
+/** Volatile files of one start; the log and user files stay. */
+const bundleFiles = ['attach', 'ctl', 'winsz', 'pidfile', 'config.json', 'oci-log', 'exit']
+
+/**
+ * Undoes a start whose process is gone and records the end. Does nothing while it lives. Caller holds the container's lock.
+ * Returns the state as it is then.
+ */
+export async function cleanupLocked(engine: Engine, config: ContainerConfig): Promise<ContainerState> {
+  const { id } = config
+  const own = containerPaths(engine.state, id)
+  const state = observeState(engine.state, id)
+  if (isActive(state.status)) return state
+  const saved = readState(engine.state, id)
+  if (saved.status === state.status && !existsSync(own.live)) return state
+  state.oomKilled = state.oomKilled || hasOomFile(engine, id)
+  await deleteRuntimeState(engine, config)
+  if (config.spec.network.mode === 'bridge') await (await engine.network()).release(id)
+  await engine.store.unmountContainer(id, { force: true })
+  await unmountVolumes(engine, config)
+  if (saved.status !== state.status || saved.pid !== 0 || state.mountpoint !== '') {
+    await saveState(engine.state, config, { ...state, mountpoint: '', interfaces: [] })
+  }
+  const bundle = engine.store.containerRunDirectory(id)
+  for (const name of bundleFiles) removeFile(`${bundle}/${name}`)
+  // A foreground process reads the exit file and removes it. Last: the marker makes the next command come back if we are killed before.
+  if (!isOwned(engine.state, id)) removeFile(own.exit)
+  removeFile(own.live)
+  return { ...state, mountpoint: '' }
+}
+
+/**
+ * `container cleanup`: conmon's exit command. Leaves everything to a living foreground process. `remove` follows --rm.
+ * Succeeds for containers that are gone.
+ */
+export async function cleanupContainer(engine: Engine, id: string): Promise<void> {
+  if (isOwned(engine.state, id)) return
+  await tryWithContainerLock(engine.state, id, async ({ config }) => {
+    const state = await cleanupLocked(engine, config)
+    if (config.spec.remove && !isActive(state.status) && state.startedAt !== zeroTime) await deleteRecords(engine, config, { removeAnonymousVolumes: true })
+  })
+}
+
+async function deleteRuntimeState(engine: Engine, config: ContainerConfig): Promise<void> {
+  const runtime = await engine.runtimeOf(config)
+  await runtime.forget(config.id, config.cgroupPath)
+}
+
+async function unmountVolumes(engine: Engine, config: ContainerConfig): Promise<void> {
+  if (!config.mounts.some((mount) => mount.type === 'volume')) return
+  const { releaseVolumes } = await import('./container-volumes.ts')
+  await releaseVolumes(engine, config)
+}
+
+/** conmon makes it when the kernel reported an out-of-memory kill in the container's group. */
+function hasOomFile(engine: Engine, id: string): boolean {
+  try {
+    unlinkSync(`${engine.store.containerRunDirectory(id)}/oom`)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code === 'EISDIR' || code === 'EPERM') rmSync(path, { recursive: true, force: true })
+    else if (code !== 'ENOENT') throw error
+  }
+}

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, rmSync } from 'node:fs'
+import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { LockFile } from '../../host/lock/lock-file.ts'
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig, ContainerSpec } from '../types.ts'
+import { writeConfig } from '../state/container-files.ts'
+import { containerPaths } from '../state/container-paths.ts'
+import { ownMarker, type RecordMetadata } from '../state/find-container.ts'
+import { removeMarker } from '../state/live-marker.ts'
+import { checkContainerName } from './container-name.ts'
+import { provideImage, type ProvideImageOptions } from './provide-image.ts'
+
+export interface CreateOptions {
+  /** argv of the command that asked, for inspect. */
+  createCommand: readonly string[]
+  pull?: ProvideImageOptions
+  /** Removes a container that has the name, also a running one. */
+  replace?: boolean
+  signal?: AbortSignal
+}
+
+/**
+ * Finds or pulls the image, settles the configuration and records the container; nothing runs yet. Returns when it is complete:
+ * a kill -9 before that leaves at most what the next command removes, and the name is free.
+ * Throws NO_SUCH_IMAGE and what a pull throws, CONTAINER_NAME_IN_USE, and what resolving the configuration throws.
+ */
+export async function createContainer(engine: Engine, spec: ContainerSpec, options: CreateOptions): Promise<ContainerConfig> {
+  if (spec.name !== undefined) checkContainerName(spec.name)
+  if (spec.name !== undefined && options.replace === true) await removeHolder(engine, spec.name)
+  const image = await provideImage(engine, spec.rawImageName, options.pull ?? {}, options.signal)
+  const { resolveContainer } = await import('./resolve-container.ts')
+  const config = await resolveContainer(engine, spec, { id: randomBytes(32).toString('hex'), image, createCommand: [...options.createCommand] })
+  try {
+    await recordContainer(engine, config)
+  } catch (error) {
+    // The name may be held by what a killed tpod left.
+    if (errorCode(error) !== 'CONTAINER_NAME_IN_USE' || !await freeName(engine)) throw error
+    await recordContainer(engine, config)
+  }
+  return config
+}
+
+/**
+ * Marker, storage record, config.json, marker away: whoever finds a marker without a living owner knows that the creation was
+ * broken off (recover). config.json is written last, so a container that has one is whole.
+ */
+async function recordContainer(engine: Engine, config: ContainerConfig): Promise<void> {
+  const own = containerPaths(engine.state, config.id)
+  const pending = await LockFile.acquire(own.pending, 'write')
+  try {
+    mkdirSync(own.directory, { recursive: true, mode: 0o700 })
+    const metadata: RecordMetadata = {
+      'image-name': config.imageName, 'image-id': config.imageId, name: config.name,
+      'created-at': Math.floor(Date.parse(config.created) / 1000), 'created-by': ownMarker,
+    }
+    await engine.store.createContainer({
+      id: config.id, names: [config.name], imageId: config.imageId, metadata: JSON.stringify(metadata), volatile: config.spec.remove,
+    })
+    await writeConfig(engine.state, config)
+    if (config.spec.cidfile !== undefined) await writeIdFile(config.spec.cidfile, config.id)
+    removeMarker(own.pending)
+  } catch (error) {
+    await engine.store.deleteContainer(config.id)
+    rmSync(own.directory, { recursive: true, force: true })
+    removeMarker(own.pending)
+    throw error
+  } finally {
+    pending.release()
+  }
+}
+
+async function writeIdFile(path: string, id: string): Promise<void> {
+  const { writeFileSync } = await import('node:fs')
+  try {
+    writeFileSync(path, id, { flag: 'wx', mode: 0o644 })
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error
+    throw new TpodError('CIDFILE_EXISTS', `container id file exists. Ensure another container is not using it or delete ${path}`, {
+      cause: error, remedy: `rm ${path}`,
+    })
+  }
+}
+
+async function removeHolder(engine: Engine, name: string): Promise<void> {
+  const record = await engine.store.findContainer(name)
+  // An id or an id prefix is no name: only the holder of this very name is replaced.
+  if (record === undefined || record.names?.includes(name) !== true) return
+  const { removeContainer } = await import('./remove-container.ts')
+  await removeContainer(engine, record.id, { force: true, volumes: false })
+}
+
+/** True when something was reaped, so that another try is worth it. */
+async function freeName(engine: Engine): Promise<boolean> {
+  const { recover } = await import('./recover.ts')
+  return (await recover(engine)).length > 0
+}

@@ -1,0 +1,123 @@
+import { ExitCode } from '../../errors/exit-codes.ts'
+import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig, ContainerState } from '../types.ts'
+import { listContainerIds, observeState, readConfig } from '../state/container-files.ts'
+import { noSuchContainer, withContainerLock } from '../state/container-lock.ts'
+import { isActive } from '../state/derive-state.ts'
+import { foreignContainer } from '../state/find-container.ts'
+import { cleanupLocked } from './cleanup-container.ts'
+import { deleteRecords } from './delete-records.ts'
+import { endProcess } from './stop-container.ts'
+
+export interface RemoveOptions {
+  /** Ends a running container first; also removes what another tool or a crash left in the store. */
+  force?: boolean
+  /** Anonymous volumes too. */
+  volumes?: boolean
+  /** Containers that use this one's namespaces or volumes are removed first. */
+  depend?: boolean
+  /** Seconds before KILL, with force. */
+  timeoutSec?: number
+  signal?: AbortSignal
+}
+
+/**
+ * Removes one container and all that belongs to it; returns the ids removed, dependents first. Throws NO_SUCH_CONTAINER (exit
+ * code 1), CONTAINER_RUNNING or CONTAINER_IN_USE (2), FOREIGN_CONTAINER (2) without force.
+ */
+export async function removeContainer(engine: Engine, nameOrId: string, options: RemoveOptions = {}): Promise<string[]> {
+  const record = await engine.store.findContainer(nameOrId)
+  if (record === undefined) {
+    throw new TpodError('NO_SUCH_CONTAINER', noSuchContainer(nameOrId).message, { exitCode: ExitCode.notFound })
+  }
+  const config = readConfig(engine.state, record.id)
+  if (config === undefined) {
+    if (options.force !== true) throw inUse(foreignContainer(nameOrId, record))
+    return removeForeign(engine, record.id, nameOrId)
+  }
+  const removed = await removeDependents(engine, config, nameOrId, options)
+  try {
+    await removeOwn(engine, config, nameOrId, options)
+  } catch (error) {
+    // conmon's exit command was faster with a --rm container that --force ended.
+    if (errorCode(error) !== 'NO_SUCH_CONTAINER') throw error
+  }
+  return [...removed, config.id]
+}
+
+async function removeOwn(engine: Engine, config: ContainerConfig, nameOrId: string, options: RemoveOptions): Promise<void> {
+  await endIfForced(engine, config, nameOrId, options)
+  await withContainerLock(engine.state, config.id, async (locked) => {
+    let state = await cleanupLocked(engine, locked.config)
+    if (isActive(state.status)) {
+      // Started again by someone between the kill and the lock.
+      if (options.force !== true) throw running(nameOrId, state)
+      const { undoStart } = await import('./undo-start.ts')
+      const runtime = await engine.runtimeOf(locked.config)
+      await runtime.destroy(config.id)
+      await undoStart(engine, locked.config)
+      state = await cleanupLocked(engine, locked.config)
+    }
+    await deleteRecords(engine, locked.config, { removeAnonymousVolumes: options.volumes === true || locked.config.spec.remove })
+  })
+}
+
+async function endIfForced(engine: Engine, config: ContainerConfig, nameOrId: string, options: RemoveOptions): Promise<void> {
+  const state = observeState(engine.state, config.id)
+  if (!isActive(state.status)) return
+  if (options.force !== true) throw running(nameOrId, state)
+  if (state.status === 'initialized') return
+  await endProcess(engine, config, state, options)
+}
+
+function running(nameOrId: string, state: ContainerState): TpodError {
+  return inUse(new TpodError('CONTAINER_RUNNING', `remove container ${nameOrId}: it is ${state.status}: container state improper`, {
+    remedy: `stop it first, or use: tpod rm --force ${nameOrId}`,
+  }))
+}
+
+function inUse(error: TpodError): TpodError {
+  return new TpodError(error.code, error.message, { exitCode: ExitCode.inUse, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
+}
+
+/** Records of tools whose own state we cannot touch: as `podman rm --force` does with external containers, never one that is in use. */
+async function removeForeign(engine: Engine, id: string, nameOrId: string): Promise<string[]> {
+  if (await engine.store.containerMountpoint(id) !== undefined) {
+    throw inUse(new TpodError('CONTAINER_IN_USE', `remove container ${nameOrId}: another tool has it mounted`, {
+      remedy: 'remove it with the tool that made it',
+    }))
+  }
+  await engine.store.deleteContainer(id)
+  return [id]
+}
+
+async function removeDependents(engine: Engine, config: ContainerConfig, nameOrId: string, options: RemoveOptions): Promise<string[]> {
+  const dependents = findDependents(engine, config.id)
+  if (dependents.length === 0) return []
+  if (options.depend !== true) {
+    throw inUse(new TpodError('CONTAINER_IN_USE',
+      `remove container ${nameOrId}: it has dependent containers which must be removed before it: ${dependents.map((one) => one.id).join(', ')}: container already exists`,
+      { remedy: `use: tpod rm --depend ${nameOrId}` }))
+  }
+  const removed: string[] = []
+  for (const dependent of dependents) removed.push(...await removeContainer(engine, dependent.id, { ...options, force: true }))
+  return removed
+}
+
+/** Containers that join a namespace of `id`. */
+function findDependents(engine: Engine, id: string): ContainerConfig[] {
+  const dependents: ContainerConfig[] = []
+  for (const other of listContainerIds(engine.state)) {
+    if (other === id) continue
+    const config = readConfig(engine.state, other)
+    if (config !== undefined && joins(config, id)) dependents.push(config)
+  }
+  return dependents
+}
+
+function joins(config: ContainerConfig, id: string): boolean {
+  const { spec } = config
+  return [spec.network, spec.pid, spec.ipc, spec.uts, spec.userns, spec.cgroupns]
+    .some((space) => space.mode === 'container' && 'containerId' in space && space.containerId === id)
+}

@@ -1,0 +1,53 @@
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig, ContainerSpec } from '../types.ts'
+import { withContainerLock } from '../state/container-lock.ts'
+import { ownLive } from '../state/live-marker.ts'
+import type { AttachStreams } from './attach-streams.ts'
+import { createContainer, type CreateOptions } from './create-container.ts'
+import { launchContainer } from './launch-container.ts'
+import { removeAfterFailedStart, stayAttached, type StartResult } from './start-container.ts'
+
+export interface RunOptions extends CreateOptions {
+  detach: boolean
+  /** Ignored with detach; {} joins nothing but still waits. */
+  streams?: AttachStreams
+  /** The container exists and is about to start: for --cidfile users and progress. */
+  onCreated?: (config: ContainerConfig) => void
+}
+
+/**
+ * Creates, starts and, unless detached, stays until the end; then cleans up and removes with --rm. What killed commands left
+ * behind is reaped meanwhile. A failed start of a --rm container leaves nothing.
+ * Throws what create and start throw, with podman's exit codes (125, 126, 127) in the error.
+ */
+export async function runContainer(engine: Engine, spec: ContainerSpec, options: RunOptions): Promise<StartResult> {
+  const config = await createContainer(engine, spec, options)
+  options.onCreated?.(config)
+  const owner = options.detach ? undefined : await ownLive(engine.state, config.id)
+  try {
+    const launched = await launchNew(engine, config, options)
+    const recovery = recoverQuietly(engine)
+    const result = owner === undefined ? { id: config.id } : await stayAttached(engine, config.id, launched, owner)
+    await recovery
+    return result
+  } finally {
+    owner?.release()
+  }
+}
+
+async function launchNew(engine: Engine, config: ContainerConfig, options: RunOptions): ReturnType<typeof launchContainer> {
+  try {
+    return await withContainerLock(engine.state, config.id, (locked) => launchContainer(engine, locked.config, {
+      isForeground: !options.detach, ...(options.detach ? {} : { streams: options.streams ?? {} }),
+    }))
+  } catch (error) {
+    if (config.spec.remove) await removeAfterFailedStart(engine, config)
+    throw error
+  }
+}
+
+/** Another container's trouble is not this command's failure; the next command meets it again. */
+async function recoverQuietly(engine: Engine): Promise<void> {
+  const { recover } = await import('./recover.ts')
+  await recover(engine).catch(() => [])
+}

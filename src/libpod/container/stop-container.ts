@@ -1,0 +1,83 @@
+import { TpodError } from '../../errors/tpod-error.ts'
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig, ContainerState } from '../types.ts'
+import { observeState } from '../state/container-files.ts'
+import { withContainerLock } from '../state/container-lock.ts'
+import { isActive, zeroTime } from '../state/derive-state.ts'
+import { getContainer } from '../state/find-container.ts'
+import { isOwned } from '../state/live-marker.ts'
+import { saveState } from '../state/sync-state.ts'
+import { cleanupLocked } from './cleanup-container.ts'
+import { deleteRecords } from './delete-records.ts'
+import { sendSignal } from './kill-container.ts'
+import { waitForExit, waitForProcess } from './wait-exit.ts'
+
+const SIGKILL = 9
+/** After KILL only the kernel can hold a process (uninterruptible sleep). */
+const killPatienceMs = 10_000
+
+export interface StopOptions {
+  /** Seconds before KILL; absent: the container's own. 0: KILL at once; -1: never. */
+  timeoutSec?: number
+  signal?: AbortSignal
+}
+
+/**
+ * Sends the stop signal, after the timeout KILL, waits for the end and cleans up. A container that does not run is
+ * a success, as in podman. No lock is held while waiting. Throws STOP_FAILED when KILL has no effect.
+ */
+export async function stopContainer(engine: Engine, nameOrId: string, options: StopOptions = {}): Promise<string> {
+  const config = await getContainer(engine, nameOrId)
+  const state = observeState(engine.state, config.id)
+  if (isActive(state.status)) await endProcess(engine, config, state, options)
+  await cleanUpAfter(engine, config)
+  return config.id
+}
+
+/** Ends the container's processes; used by stop and by rm --force. */
+export async function endProcess(engine: Engine, config: ContainerConfig, state: ContainerState, options: StopOptions): Promise<void> {
+  const { id } = config
+  const timeoutSec = options.timeoutSec ?? config.stopTimeoutSec
+  if (state.status === 'paused') await thaw(engine, config)
+  if (timeoutSec !== 0) {
+    sendSignal(state, config.stopSignal)
+    if (await waitForProcess(state.pid, state.pidStartTime, timeoutSec < 0 ? -1 : timeoutSec * 1000, options.signal)) {
+      await waitForExit(engine.state, id, state, options.signal)
+      return
+    }
+  }
+  sendSignal(state, SIGKILL)
+  if (!await waitForProcess(state.pid, state.pidStartTime, killPatienceMs, options.signal)) {
+    throw new TpodError('STOP_FAILED', `stop container ${config.name}: process ${state.pid} does not end even after SIGKILL`, {
+      remedy: 'it is blocked in the kernel (disk, network file system): look at /proc/PID/stack',
+    })
+  }
+  await waitForExit(engine.state, id, state, options.signal)
+}
+
+/** A frozen process gets no signal but keeps it pending. */
+async function thaw(engine: Engine, config: ContainerConfig): Promise<void> {
+  const { writeFreezer } = await import('../../host/cgroup/container-cgroup.ts')
+  const { detectCgroups } = await import('../../host/cgroup/detect.ts')
+  writeFreezer(detectCgroups(), config.cgroupPath, false)
+  await withContainerLock(engine.state, config.id, async () => {
+    const state = observeState(engine.state, config.id)
+    if (state.status === 'paused') await saveState(engine.state, config, { ...state, status: 'running' })
+  })
+}
+
+/** The foreground process of a container removes it itself when it is --rm, and the exit file is its to read. */
+async function cleanUpAfter(engine: Engine, config: ContainerConfig): Promise<void> {
+  if (isOwned(engine.state, config.id)) return
+  try {
+    await withContainerLock(engine.state, config.id, async (locked) => {
+      const state = await cleanupLocked(engine, locked.config)
+      if (locked.config.spec.remove && !isActive(state.status) && state.startedAt !== zeroTime) {
+        await deleteRecords(engine, locked.config, { removeAnonymousVolumes: true })
+      }
+    })
+  } catch (error) {
+    // conmon's exit command was faster with a --rm container.
+    if (!(error instanceof TpodError && error.code === 'NO_SUCH_CONTAINER')) throw error
+  }
+}
