@@ -8,7 +8,10 @@ const Type = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, getAddress
 const Ifla = { address: 1, ifname: 3, master: 10, linkInfo: 18, netNsFd: 28 } as const
 const INFO_KIND = 1
 const INFO_DATA = 2
+const INFO_SLAVE_KIND = 4
+const INFO_SLAVE_DATA = 5
 const VETH_INFO_PEER = 1
+const BRPORT_MODE = 4
 const IFF_UP = 1
 const AF_INET = 2
 const MAIN_TABLE = 254
@@ -71,6 +74,8 @@ export interface VethRequest {
   prefixLength: number
   /** Undefined: no default route over this interface. */
   gateway: number | undefined
+  /** Lets the bridge send a frame back where it came from: with br_netfilter, a container's way to its own published port. */
+  hasHairpin: boolean
 }
 
 /**
@@ -85,13 +90,22 @@ export function plugVeth(request: VethRequest, netnsFd: number): void {
     attribute(Ifla.address, parseMac(request.mac)),
     attribute(Ifla.netNsFd, netnsFd),
   ])
-  netlinkRequest(Protocol.route, [
+  const messages = [
     message(Type.newLink, Flag.ack | Flag.create | Flag.exclusive, linkHeader(0, true), [
       attribute(Ifla.ifname, request.hostName),
       attribute(Ifla.master, request.bridgeIndex),
       attribute(Ifla.linkInfo, [attribute(INFO_KIND, 'veth'), attribute(INFO_DATA, [attribute(VETH_INFO_PEER, peer)])]),
     ]),
-  ])
+  ]
+  if (request.hasHairpin) {
+    const port = [attribute(INFO_SLAVE_KIND, 'bridge'), attribute(INFO_SLAVE_DATA, [attribute(BRPORT_MODE, Uint8Array.of(1))])]
+    messages.push(message(Type.newLink, Flag.ack, linkHeader(0), [attribute(Ifla.ifname, request.hostName), attribute(Ifla.linkInfo, port)]))
+  }
+  netlinkRequest(Protocol.route, messages)
+  configureInside(request, netnsFd)
+}
+
+function configureInside(request: VethRequest, netnsFd: number): void {
   const link = findLink(request.containerName, netnsFd)
   if (!link) throw new Error(`interface ${request.containerName} vanished while it was configured`)
   const LOOPBACK_INDEX = 1

@@ -5,10 +5,9 @@ import { checkAddress, chooseAddress, macForAddress, parseMacAddress } from './a
 import { addClaims, findPortConflict, readClaimOwner, readClaims, removeAllClaimsOf, removeClaims, type Claims } from './claims.ts'
 import { ensureDefaultBridge, isDefaultNetworkName, readDefinition, type NetworkDefinition } from './default-bridge.ts'
 import { Firewall } from './firewall.ts'
-import { closeAll, holdPorts } from './host-ports.ts'
+import { closeAll, holdPorts, type HeldPorts } from './host-ports.ts'
 import { parseIpv4, parseSubnet } from './ipv4.ts'
 import { deleteLink, findLink, plugVeth, withNetns } from './links.ts'
-import { normalizePorts } from './port-spec.ts'
 import { NetworkRecords, type NetworkRecord } from './network-records.ts'
 import type { NetworkContext, NetworkInterface, NetworkManager, NetworkRequest, NetworkReservation, PortMapping } from './types.ts'
 
@@ -39,7 +38,7 @@ class BridgeNetworkManager implements NetworkManager {
       if (isFresh) await this.#firewall.forget(definition.bridge)
       const claims = readClaims(this.#records.claimsDirectory)
       const interfaces = wanted.map((entry, index) => makeInterface(definition, claims, entry, index))
-      const held = this.#holdPorts(request.ports, claims)
+      const held = await this.#holdPorts(request.ports, claims)
       try {
         const record: NetworkRecord = { version: 1, containerId: request.containerId, containerName: request.containerName, interfaces, ports: held.ports }
         this.#records.write(record)
@@ -62,7 +61,7 @@ class BridgeNetworkManager implements NetworkManager {
   async attach(reservation: NetworkReservation, pid: number): Promise<void> {
     try {
       withNetns(pid, (netnsFd) => {
-        for (const [index, entry] of reservation.interfaces.entries()) plug(reservation.containerId, entry, index, netnsFd)
+        for (const [index, entry] of reservation.interfaces.entries()) plug(reservation, entry, index, netnsFd)
       })
     } catch (error) {
       for (const index of reservation.interfaces.keys()) deleteLink(hostVethName(reservation.containerId, index))
@@ -135,9 +134,9 @@ class BridgeNetworkManager implements NetworkManager {
     return request.networks
   }
 
-  #holdPorts(ports: readonly PortMapping[], claims: Claims): ReturnType<typeof holdPorts> {
+  async #holdPorts(ports: readonly PortMapping[], claims: Claims): Promise<HeldPorts> {
     checkPorts(ports)
-    const wanted = ports.length > 1 ? normalizePorts(ports) : ports
+    const wanted = ports.length > 1 ? (await import('./port-spec.ts')).normalizePorts(ports) : ports
     for (const port of wanted) {
       const conflict = port.hostPort === 0 ? undefined : findPortConflict(claims, port)
       if (!conflict) continue
@@ -171,10 +170,10 @@ function makeInterface(definition: NetworkDefinition, claims: Claims, wanted: Ne
   }
 }
 
-function plug(containerId: string, entry: NetworkInterface, index: number, netnsFd: number): void {
+function plug(reservation: NetworkReservation, entry: NetworkInterface, index: number, netnsFd: number): void {
   const bridge = findLink(entry.bridge)
   if (!bridge) throw new TpodError('BRIDGE_GONE', `bridge ${entry.bridge} is gone`)
-  const hostName = hostVethName(containerId, index)
+  const hostName = hostVethName(reservation.containerId, index)
   const request = {
     hostName,
     bridgeIndex: bridge.index,
@@ -183,6 +182,7 @@ function plug(containerId: string, entry: NetworkInterface, index: number, netns
     address: parseIpv4(entry.ipv4) ?? 0,
     prefixLength: entry.prefixLength,
     gateway: index === 0 ? parseIpv4(entry.gateway) : undefined,
+    hasHairpin: reservation.ports.length > 0,
   }
   try {
     plugVeth(request, netnsFd)

@@ -56,7 +56,7 @@ export function normalizePorts(ports: readonly PortMapping[]): PortMapping[] {
 
 /** As podman ps shows them: `0.0.0.0:8080->80/tcp, 0.0.0.0:9000-9002->9000-9002/tcp`; neighbours are merged. */
 export function formatPorts(ports: readonly PortMapping[]): string {
-  const sorted = [...ports].sort((a, b) => shownIp(a).localeCompare(shownIp(b)) || a.protocol.localeCompare(b.protocol) || a.hostPort - b.hostPort)
+  const sorted = ports.toSorted((a, b) => shownIp(a).localeCompare(shownIp(b)) || a.protocol.localeCompare(b.protocol) || a.hostPort - b.hostPort)
   const merged: PortMapping[] = []
   for (const port of sorted) {
     const last = merged.at(-1)
