@@ -7,11 +7,11 @@ import { isUtf8 } from 'node:buffer'
 
 export type ByteString = string
 
-const plainAscii = /^[\x00-\x7f]*$/
+const beyondAscii = /[\x80-\uffff]/
 
 /** The text of a byte string, or undefined when it is not valid UTF-8. */
 export function toText(bytes: ByteString): string | undefined {
-  if (plainAscii.test(bytes)) return bytes
+  if (!beyondAscii.test(bytes)) return bytes
   const buffer = Buffer.from(bytes, 'latin1')
   return isUtf8(buffer) ? buffer.toString('utf8') : undefined
 }
@@ -27,7 +27,7 @@ export function toPath(bytes: ByteString): string | Buffer {
 }
 
 export function fromText(text: string): ByteString {
-  return plainAscii.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+  return beyondAscii.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text
 }
 
 export function fromBytes(bytes: Uint8Array): ByteString {

@@ -13,6 +13,7 @@ import { native } from '../host/native/native.ts'
 import { toDisplay } from './byte-string.ts'
 import { checkExpansion, openDecompressor } from './compression.ts'
 import { cleanMemberPath } from './member-path.ts'
+import { PathSet } from './path-set.ts'
 import type { TarEntry } from './tar-entry.ts'
 import { TarReader } from './tar-reader.ts'
 import type { TarHandler } from './tar-reader.ts'
@@ -49,7 +50,7 @@ export class LayerPipeline implements TarHandler {
   private wake: (() => void) | undefined
   private current: TarEntry | undefined
   private readonly crc = Buffer.alloc(8)
-  private readonly seen = new Set<string>()
+  private readonly paths = new PathSet()
 
   constructor(options: PipelineOptions) {
     this.options = options
@@ -125,12 +126,11 @@ export class LayerPipeline implements TarHandler {
   entry(entry: TarEntry): void {
     // Go's tar-split, which reads what we write, refuses a path that occurs twice; a file would be lost on export.
     const path = cleanMemberPath(entry.name)
-    if (this.seen.has(path)) {
+    if (!this.paths.add(path) && this.unpacker.isThere(path)) {
       throw new TpodError('ARCHIVE_DUPLICATE', `unpack ${toDisplay(entry.name)}: the archive holds this path twice`, {
         remedy: 'rebuild the image; podman and docker refuse such a layer too',
       })
     }
-    this.seen.add(path)
     this.current = entry
     this.crc.fill(0)
     // The pieces of a sparse file go among the raw bytes: its unpacked content is not what the archive holds.

@@ -143,7 +143,7 @@ function namePrefix(block: Buffer, dialect: TarDialect): ByteString {
   // same, and Go readers accept it when the times cannot be numbers: images of that age still exist.
   if (isTimeField(block, 345) && isTimeField(block, 357)) return ''
   const prefix = textField(block, 345, 155)
-  return /^[\x00-\x7f]*$/.test(prefix) ? prefix : ''
+  return /[\x80-\xff]/.test(prefix) ? '' : prefix
 }
 
 function isTimeField(block: Buffer, start: number): boolean {

@@ -104,6 +104,11 @@ export class Unpacker {
     }
   }
 
+  /** Whether a member of this path was unpacked. Whiteouts leave nothing under their own name, so they count as there. */
+  isThere(path: ByteString): boolean {
+    return baseName(path).startsWith(whiteoutPrefix) || existingKind(path) !== undefined
+  }
+
   /** Closes what a failed run left open. */
   abandon(): void {
     if (this.file !== undefined) closeSync(this.file.fd)
