@@ -14,7 +14,7 @@ export function editDistance(from: string, to: string): number {
   return previous[to.length] ?? 0
 }
 
-/** Those of `candidates` that a typing error away from `word`, nearest first, at most `limit`. */
+/** Those of `candidates` that are a typing error away from `word`, nearest first, at most `limit`. */
 export function suggestSimilar(word: string, candidates: Iterable<string>, limit = 3): string[] {
   const tolerance = word.length <= 3 ? 1 : word.length <= 6 ? 2 : 3
   const lower = word.toLowerCase()

@@ -37,7 +37,7 @@ function limitWidths(widths: number[], padding: number, maxWidth: number): void 
 export function formatTable(rows: readonly (readonly string[])[], options: TableOptions = {}): string[] {
   const padding = options.padding ?? 2
   const minimum = options.minColumnWidth ?? 12
-  const clean = rows.map((row) => row.map((cell) => cell.replace(/[\u0000-\u001f\u007f]/g, '?')))
+  const clean = rows.map((row) => row.map((cell) => cell.replace(/\p{Cc}/gu, '?')))
   const columns = Math.max(0, ...clean.map((row) => row.length))
   const widths = Array.from({ length: columns }, (_, column) => Math.max(...clean.map((row) => width(row[column] ?? ''))))
   if (options.maxWidth !== undefined) limitWidths(widths, padding, options.maxWidth)
