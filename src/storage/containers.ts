@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { TpodError } from '../errors/tpod-error.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
 import { createLayerDirectory } from './overlay/layer-directory.ts'
@@ -22,14 +23,15 @@ export async function createContainerRecord(context: StoreContext, wanted: NewCo
     const parent = wanted.parentLayer ?? topLayerOf(context, wanted.imageId)
     const parentDirectory = parent === undefined ? undefined : parentDirectoryOf(context, transaction, parent)
     const layer = newLayerRecord(transaction.snapshot, parent, wanted)
-    transaction.put({ ...layer, flags: { incomplete: true } }, { volatile: wanted.volatile })
+    const volatile = wanted.volatile && !isSharedWithOldPodman(context)
+    transaction.put({ ...layer, flags: { incomplete: true } }, { volatile })
     await transaction.save()
     try {
       await createLayerDirectory({ overlay: context.paths.overlay, id: layer.id, parentDirectory })
       const record = newContainerRecord(id, layer.id, wanted)
       await context.containers.write(async containers => {
         checkFree(containers.snapshot, id, wanted.names)
-        containers.put(record, { volatile: wanted.volatile })
+        containers.put(record, { volatile })
         await containers.save()
       })
       transaction.put(layer)
@@ -117,6 +119,15 @@ function newLayerRecord(layers: Snapshot<LayerRecord>, parent: string | undefine
     ...(label === '' ? {} : { mountlabel: label }),
     created: new Date().toISOString(),
   }
+}
+
+/**
+ * podman up to 4.3 does not read the volatile files: it would delete the image under such a container and, knowing of no
+ * mount, detach it from the host at the end of each command. Up to 4.7 podman's database is this file; where it exists
+ * the records go to the files that every version reads, at the price of some fdatasyncs.
+ */
+function isSharedWithOldPodman(context: StoreContext): boolean {
+  return existsSync(`${context.paths.root}/libpod/bolt_state.db`)
 }
 
 function newContainerRecord(id: string, layer: string, wanted: NewContainer): ContainerRecord {

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs'
 import { TpodError } from '../errors/tpod-error.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
 import { removeLayers, writeLayers } from './layer-writes.ts'
 import type { Snapshot } from './records/record-table.ts'
 import { storeOfImage } from './find-image.ts'
 import type { StoreContext } from './store-context.ts'
-import { imageDirectory } from './store-paths.ts'
+import { imageDirectory, userdataDirectory } from './store-paths.ts'
 import type { ContainerRecord, DeletedImage, ImageRecord, LayerRecord } from './types.ts'
 
 /**
@@ -23,7 +24,7 @@ export async function deleteImageRecord(context: StoreContext, imageId: string):
       context.containers.locked('write', async containers => {
         const image = images.snapshot.get(imageId)
         if (image === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
-        checkUnused(image, containers)
+        checkUnused(context, image, containers)
         images.remove(imageId)
         await images.save()
         await removeTree(imageDirectory(context.paths, imageId))
@@ -35,10 +36,10 @@ export async function deleteImageRecord(context: StoreContext, imageId: string):
   )
 }
 
-function checkUnused(image: ImageRecord, containers: Snapshot<ContainerRecord>): void {
+function checkUnused(context: StoreContext, image: ImageRecord, containers: Snapshot<ContainerRecord>): void {
   const users = containers.all.filter(container => container.image === image.id)
   if (users.length === 0) return
-  const list = users.map(user => `${user.names?.[0] ?? user.id.slice(0, 12)}${ownerOf(user)}`).join(', ')
+  const list = users.map(user => `${user.names?.[0] ?? user.id.slice(0, 12)}${ownerOf(context, user)}`).join(', ')
   throw new TpodError('IMAGE_IN_USE', `remove image ${image.id.slice(0, 12)}: in use by container ${list}`, {
     remedy: 'remove the container first, or give --force',
     exitCode: 2,
@@ -46,8 +47,9 @@ function checkUnused(image: ImageRecord, containers: Snapshot<ContainerRecord>):
 }
 
 /** Which other tool made the container, as far as its record tells. */
-function ownerOf(container: ContainerRecord): string {
-  if (container['big-data-names']?.includes('buildah.json')) return ' (buildah)'
+function ownerOf(context: StoreContext, container: ContainerRecord): string {
+  const isBuildahs = [`${context.paths.containers}/${container.id}`, userdataDirectory(context.paths, container.id)].some(path => existsSync(`${path}/buildah.json`))
+  if (isBuildahs) return ' (buildah)'
   return container.metadata?.includes('"pod-id"') ? ' (CRI-O)' : ''
 }
 

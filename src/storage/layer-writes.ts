@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { TpodError, errorCode } from '../errors/tpod-error.ts'
 import type { CompressionName, StagedContent } from '../archive/types.ts'
 import { layerIdFor } from './layer-id.ts'
@@ -127,7 +127,6 @@ export async function commitStagedLayer(context: StoreContext, staged: StagedFil
     const record = newLayerRecord(id, parentId, staged.content)
     transaction.put({ ...record, flags: { incomplete: true } })
     await transaction.save()
-    inheritRootMode(staged.directory, parentDirectory)
     await createLayerDirectory({ overlay: context.paths.overlay, id, parentDirectory, content: staged.directory })
     renameSync(staged.tarSplit, tarSplitPath(context.paths, id))
     transaction.put(record)
@@ -160,17 +159,4 @@ function newLayerRecord(id: string, parentId: string | undefined, content: Stage
     ...(content.uids.length === 0 ? {} : { uidset: content.uids }),
     ...(content.gids.length === 0 ? {} : { gidset: content.gids }),
   }
-}
-
-/** Mode that the staging directory starts with; an archive with an entry for its root changes it. */
-export const STAGED_ROOT_MODE = 0o555
-
-/** A layer whose archive says nothing about the root directory takes its parent's, else `/` would change under the image. */
-function inheritRootMode(directory: string, parentDirectory: string | undefined): void {
-  if (parentDirectory === undefined || !existsSync(`${parentDirectory}/diff`)) return
-  const own = statSync(directory)
-  if ((own.mode & 0o7777) !== STAGED_ROOT_MODE || own.uid !== process.getuid?.()) return
-  const parent = statSync(`${parentDirectory}/diff`)
-  if (parent.uid !== own.uid || parent.gid !== own.gid) chownSync(directory, parent.uid, parent.gid)
-  chmodSync(directory, parent.mode & 0o7777)
 }

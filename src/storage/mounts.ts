@@ -18,7 +18,7 @@ export async function mountContainerLayer(context: StoreContext, containerId: st
   return mountCounted(context, {
     layerId: layer,
     readOnly: false,
-    volatile: flags?.['Volatile'] === true,
+    volatile: flags?.['Volatile'] === true && context.options.driverOptions['disable_volatile'] !== 'true',
     mountLabel: typeof flags?.['MountLabel'] === 'string' ? flags['MountLabel'] : '',
     extraOptions: Array.isArray(own) && own.length > 0 ? own.map(String) : configuredOptions(context),
   })

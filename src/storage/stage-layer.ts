@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { ensureStoreDirectories } from './store-paths.ts'
-import { commitStagedLayer, STAGED_ROOT_MODE } from './layer-writes.ts'
+import { commitStagedLayer } from './layer-writes.ts'
 import { TemporaryDirectory } from './temporary-directory.ts'
 import type { StoreContext } from './store-context.ts'
 import type { LayerRecord, StagedLayer } from './types.ts'
@@ -59,8 +59,7 @@ export async function stageLayerFiles(
   const tarSplit = TemporaryDirectory.create(context.paths.layersTemporary)
   try {
     const directory = contentPath(files)
-    mkdirSync(directory)
-    chmodSync(directory, STAGED_ROOT_MODE)
+    mkdirSync(directory, { mode: 0o755 })
     const { driverOptions, userXattr } = context.options
     const native = userXattr ? 'overlay-user' : 'overlay-trusted'
     const content = await stageLayer(blob, {

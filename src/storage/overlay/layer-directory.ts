@@ -1,12 +1,13 @@
 /** ROOT/overlay/<id>: what the overlay driver keeps for one layer, in the order in which a crash does least harm. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, statSync, symlinkSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { readTextIfExists } from '../../host/fs/read-optional.ts'
 import { writeFileAtomicSync } from '../../host/fs/write-file-atomic.ts'
 import { removeTree } from '../../host/fs/remove-tree.ts'
 
 const SHORT_ID_LENGTH = 26
+const BASE_ROOT_MODE = 0o555
 
 export interface NewLayerDirectory {
   /** ROOT/overlay */
@@ -31,8 +32,9 @@ export async function createLayerDirectory({ overlay, id, parentDirectory, conte
   }
   makeDirectory(directory, 0o700)
   const diff = `${directory}/diff`
-  if (content === undefined) makeDiff(diff, parentDirectory)
+  if (content === undefined) makeDirectory(diff, 0o700)
   else renameSync(content, diff)
+  inheritRoot(diff, parentDirectory)
   const short = newShortId()
   symlinkSync(`../${id}/diff`, `${overlay}/l/${short}`)
   writeFileAtomicSync(`${directory}/link`, short, { mode: 0o644, sync: false })
@@ -48,14 +50,26 @@ export function readLower(directory: string): string[] {
   return text === undefined || text === '' ? [] : text.split(':')
 }
 
-/** Removes the symbolic link in overlay/l; comes before the directory, so that no link dangles after a crash. */
+/**
+ * Removes the symbolic link in overlay/l; comes before the directory, so that no link dangles after a crash.
+ * A crash while the layer was made can leave the link without the file that names it: then all links are looked at.
+ */
 export function unlinkShortLink(overlay: string, id: string): void {
   const short = readTextIfExists(`${overlay}/${id}/link`)
-  if (short === undefined || !isShortId(short)) return
+  const names = short !== undefined && isShortId(short) ? [short] : findShortIds(overlay, id)
+  for (const name of names) rmSync(`${overlay}/l/${name}`, { force: true })
+}
+
+function findShortIds(overlay: string, id: string): string[] {
+  return readdirSync(`${overlay}/l`).filter(name => readlinkIfLink(`${overlay}/l/${name}`) === `../${id}/diff`)
+}
+
+function readlinkIfLink(path: string): string | undefined {
   try {
-    unlinkSync(`${overlay}/l/${short}`)
+    return readlinkSync(path)
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'EINVAL') return undefined
+    throw error
   }
 }
 
@@ -64,14 +78,12 @@ export function unlinkShortLink(overlay: string, id: string): void {
  * Caller holds the layers write lock. A layer without directory throws LAYER_DAMAGED.
  */
 export function repairShortLinks(overlay: string, ids: readonly string[]): void {
-  let targets: Map<string, string> | undefined
   for (const id of ids) {
     const directory = `${overlay}/${id}`
     if (!existsSync(`${directory}/diff`)) throw damaged(directory, 'its diff directory is missing')
     let short = readTextIfExists(`${directory}/link`)
     if (short === undefined || !isShortId(short)) {
-      targets ??= new Map(readdirSync(`${overlay}/l`).map(name => [readlinkSync(`${overlay}/l/${name}`), name]))
-      short = targets.get(`../${id}/diff`) ?? newShortId()
+      short = findShortIds(overlay, id)[0] ?? newShortId()
       writeFileAtomicSync(`${directory}/link`, short, { mode: 0o644 })
     }
     if (!existsSync(`${overlay}/l/${short}`)) symlinkSync(`../${id}/diff`, `${overlay}/l/${short}`)
@@ -85,13 +97,17 @@ function lowerBelow(parentDirectory: string): string {
   return [`l/${short}`, ...readLower(parentDirectory)].join(':')
 }
 
-/** The upper directory becomes the root directory of the container: it takes the parent's mode and owner. */
-function makeDiff(diff: string, parentDirectory: string | undefined): void {
-  if (parentDirectory === undefined) return makeDirectory(diff, 0o555)
-  const parent = statSync(`${parentDirectory}/diff`)
-  makeDirectory(diff, parent.mode & 0o7777)
+/**
+ * Gives the layer's root directory the parent's mode and owner, 0555 for a base layer. What the archive says of its own
+ * root (`./`) does not count: containers/storage ignores it too, and both must mount the same `/`.
+ */
+function inheritRoot(diff: string, parentDirectory: string | undefined): void {
+  const parent = parentDirectory === undefined ? undefined : statSync(`${parentDirectory}/diff`)
   const made = statSync(diff)
-  if (made.uid !== parent.uid || made.gid !== parent.gid) chownSync(diff, parent.uid, parent.gid)
+  const owner = parent ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  // chown first: it may clear mode bits.
+  if (made.uid !== owner.uid || made.gid !== owner.gid) chownSync(diff, owner.uid, owner.gid)
+  chmodSync(diff, parent === undefined ? BASE_ROOT_MODE : parent.mode & 0o7777)
 }
 
 /** mkdir whose mode does not depend on the umask. */
