@@ -135,9 +135,8 @@ export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
 
 function manifestMediaType(json: JsonObject, said: string, what: string): string {
   const own = typeof json.mediaType === 'string' ? json.mediaType : ''
-  const known = (type: string): boolean => isManifestMediaType(type) || isIndexMediaType(type)
-  if (own !== '' && !known(own)) throw badManifest(what, `unsupported media type ${JSON.stringify(own)}`)
-  if (known(said)) {
+  if (own !== '' && !isKnown(own)) throw badManifest(what, `unsupported media type ${JSON.stringify(own)}`)
+  if (isKnown(said)) {
     if (own !== '' && own !== said) throw badManifest(what, `it says ${own}, its source says ${said}`)
     return said
   }
@@ -145,6 +144,10 @@ function manifestMediaType(json: JsonObject, said: string, what: string): string
   if (Array.isArray(json.manifests)) return ociIndex
   if (isObject(json.config)) return json.config.mediaType === 'application/vnd.docker.container.image.v1+json' ? dockerManifest : ociManifest
   throw badManifest(what, `unsupported media type ${JSON.stringify(said)}`)
+}
+
+function isKnown(type: string): boolean {
+  return isManifestMediaType(type) || isIndexMediaType(type)
 }
 
 function parseIndex(json: JsonObject, mediaType: string, what: string): ImageIndex {

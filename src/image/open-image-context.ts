@@ -1,0 +1,36 @@
+/** Puts together what pulling needs from paths; reads nothing until asked. */
+import { credentialSource } from '../config/auth-file.ts'
+import type { AuthPaths } from '../config/auth-file.ts'
+import type { Policy } from '../config/policy.ts'
+import type { RegistriesConfig } from '../config/registries-conf.ts'
+import { hostPlatform } from '../oci/platform.ts'
+import type { Store } from '../storage/types.ts'
+import type { ImageContext } from './types.ts'
+
+export interface ImageContextOptions {
+  store: Store
+  registries: () => Promise<RegistriesConfig>
+  /** `credentialHelpers` is taken from registries.conf where it is absent. */
+  auth: AuthPaths
+  /** First that exists counts: ~/.config/containers/policy.json, /etc/containers/policy.json; or --signature-policy alone. */
+  policyPaths?: readonly string[]
+  /** `process.arch`. */
+  architecture: string
+  /** ~/.config/containers/certs.d comes first for users other than root. */
+  certDirectories?: readonly string[]
+  userAgent?: string
+}
+
+export function openImageContext(options: ImageContextOptions): ImageContext {
+  const { store, registries, auth } = options
+  let policy: Promise<Policy> | undefined
+  return {
+    store,
+    registries,
+    credentials: credentialSource({ credentialHelpers: async () => (await registries()).credentialHelpers, ...auth }),
+    policy: () => (policy ??= import('../config/policy.ts').then(({ loadPolicy }) => loadPolicy(options.policyPaths ?? ['/etc/containers/policy.json']))),
+    platform: hostPlatform(options.architecture),
+    certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
+    userAgent: options.userAgent ?? 'tpod',
+  }
+}
