@@ -13,6 +13,8 @@ export interface NetworkDefinition {
   bridge: string
   subnet: string
   gateway: string
+  /** default_subnet of containers.conf when it was chosen; '' for none. */
+  configured: string
 }
 
 /** podman's default network and docker's default bridge: they may appear later, so we never take them. */
@@ -56,8 +58,7 @@ export function readDefinition(context: NetworkContext): NetworkDefinition | und
  */
 export function ensureDefaultBridge(context: NetworkContext, canMove: boolean): NetworkDefinition {
   let definition = readDefinition(context)
-  const configured = context.defaultSubnet
-  if (definition && canMove && configured !== undefined && formatSubnet(parseSubnet(configured)) !== definition.subnet) definition = undefined
+  if (definition && canMove && definition.configured !== configuredSubnet(context)) definition = undefined
   if (definition && raiseBridge(context, definition)) return definition
   if (definition && !canMove) {
     throw new TpodError('BRIDGE_TAKEN', `set up bridge ${definition.bridge}: an interface of that name belongs to something else`, {
@@ -86,7 +87,7 @@ function raiseBridge(context: NetworkContext, definition: NetworkDefinition): bo
     repairBridge(link, gateway, subnet.prefixLength)
     return true
   }
-  if (context.defaultSubnet === undefined && readRoutedSubnets().some((routed) => subnetsOverlap(routed, subnet))) return false
+  if (readRoutedSubnets().some((routed) => subnetsOverlap(routed, subnet))) return false
   try {
     createBridge(definition.bridge, mac, gateway, subnet.prefixLength)
   } catch (error) {
@@ -99,12 +100,25 @@ function raiseBridge(context: NetworkContext, definition: NetworkDefinition): bo
 }
 
 function chooseDefinition(context: NetworkContext, bridge: string): NetworkDefinition {
-  const subnet = context.defaultSubnet === undefined ? findFreeSubnet() : parseSubnet(context.defaultSubnet)
-  return { version: 1, name: 'podman', driver: 'bridge', bridge, subnet: formatSubnet(subnet), gateway: formatIpv4(subnet.base + 1) }
+  const configured = configuredSubnet(context)
+  const subnet = findFreeSubnet(configured)
+  return { version: 1, name: 'podman', driver: 'bridge', bridge, subnet: formatSubnet(subnet), gateway: formatIpv4(subnet.base + 1), configured }
 }
 
-function findFreeSubnet(): Subnet {
+/**
+ * '' where nothing of ours is configured: 10.88.0.0/16 is what default_subnet means unless it is set, and podman's own.
+ * Another value is taken unless the host routes it already: then podman's default network has it.
+ */
+function configuredSubnet(context: NetworkContext): string {
+  if (context.defaultSubnet === undefined || context.defaultSubnet === '') return ''
+  const subnet = parseSubnet(context.defaultSubnet)
+  return FOREIGN_SUBNETS.some((foreign) => subnetsOverlap(foreign, subnet)) ? '' : formatSubnet(subnet)
+}
+
+function findFreeSubnet(configured: string): Subnet {
   const taken = [...readRoutedSubnets(), ...FOREIGN_SUBNETS]
+  const wanted = configured === '' ? undefined : parseSubnet(configured)
+  if (wanted && !taken.some((subnet) => subnetsOverlap(subnet, wanted))) return wanted
   for (let second = FIRST_CANDIDATE; second >= LAST_CANDIDATE; second--) {
     const candidate = parseSubnet(`10.${second}.0.0/16`)
     if (!taken.some((subnet) => subnetsOverlap(subnet, candidate))) return candidate

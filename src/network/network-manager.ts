@@ -99,7 +99,7 @@ class BridgeNetworkManager implements NetworkManager {
     const definition = await Promise.resolve(readDefinition(this.#context))
     if (definition) return [{ name: definition.name, driver: definition.driver, bridge: definition.bridge, subnet: definition.subnet, gateway: definition.gateway }]
     // Nothing is chosen before the first container; the name exists for users all the same.
-    return [{ name: 'podman', driver: 'bridge', bridge: '', subnet: this.#context.defaultSubnet ?? '', gateway: '' }]
+    return [{ name: 'podman', driver: 'bridge', bridge: '', subnet: '', gateway: '' }]
   }
 
   takePortDescriptors(containerId: string): number[] {

@@ -26,7 +26,7 @@ let outside = 0
 let counter = 0
 
 function open(name = 'one'): NetworkManager {
-  return openNetworkManager({ stateDirectory: `${directory}/${name}/state`, runDirectory: `${directory}/${name}/run`, defaultNetwork: 'podman' })
+  return openNetworkManager({ stateDirectory: `${directory}/${name}/state`, runDirectory: `${directory}/${name}/run`, defaultNetwork: 'podman', defaultSubnet: '10.88.0.0/16' })
 }
 
 function run(command: string): string {
