@@ -10,8 +10,6 @@ export interface Conmon {
   pid: number
   /** The container's (or exec session's) first process; throws as `startConmon` says. */
   created: Promise<number>
-  /** Exec only: the second message, with the exit status. */
-  exited: Promise<number>
   /** Ends conmon and its waiting exit command. Only after the exit file exists, or when nothing was created. Idempotent. */
   end(): void
   /** Lets this process end while conmon goes on. */
@@ -19,9 +17,8 @@ export interface Conmon {
 }
 
 export interface ExecConmon {
+  /** File with the OCI process object. */
   processSpec: string
-  /** The session's own log and files are in `bundle`. */
-  attach: boolean
 }
 
 interface SyncMessage { data: number; message?: string }
@@ -57,8 +54,8 @@ export function startConmon(
     })
   })
   spawnError.catch(() => undefined)
-  const messages = readSyncPipe(readEnd, context.exec === undefined ? 1 : 2)
-  const created = Promise.race([spawnError, messages.first.then((message) => {
+  const firstMessage = readSyncPipe(readEnd)
+  const created = Promise.race([spawnError, firstMessage.then((message) => {
     if (message === undefined) {
       throw new TpodError('MONITOR_FAILED', `${context.action}: conmon ended before the container was created${ownMessage === '' ? '' : `: ${ownMessage.trim()}`}`)
     }
@@ -70,7 +67,6 @@ export function startConmon(
   return {
     pid,
     created,
-    exited: messages.second.then((message) => message?.data ?? -1),
     end: () => { if (pid > 0 && child.exitCode === null && child.signalCode === null) killGroup(pid) },
     unref: () => {
       child.unref()
@@ -87,33 +83,25 @@ function killGroup(pid: number): void {
   }
 }
 
-/**
- * Newline-separated JSON; reads `expected` messages and closes the pipe, for conmon holds its end as long as the container lives.
- * A promise gives undefined when the pipe ended without its message.
- */
-function readSyncPipe(fd: number, expected: 1 | 2): { first: Promise<SyncMessage | undefined>; second: Promise<SyncMessage | undefined> } {
-  const first = Promise.withResolvers<SyncMessage | undefined>()
-  const second = Promise.withResolvers<SyncMessage | undefined>()
-  const waiting = expected === 1 ? [first] : [first, second]
+/** One line of JSON; then the pipe is closed, for conmon holds its end as long as the container lives. Undefined when it ended without. */
+function readSyncPipe(fd: number): Promise<SyncMessage | undefined> {
+  const { promise, resolve } = Promise.withResolvers<SyncMessage | undefined>()
   let text = ''
   let isClosed = false
-  const finish = (): void => {
+  const finish = (message: SyncMessage | undefined): void => {
     if (isClosed) return
     isClosed = true
-    for (const one of waiting.splice(0)) one.resolve(undefined)
+    resolve(message)
     stop()
     closeSync(fd)
   }
   const stop = native.readLoop(fd, 65_536, (error, chunk) => {
-    if (chunk === null || error !== null) return finish()
+    if (chunk === null || error !== null) return finish(undefined)
     text += chunk.toString()
-    for (let newline = text.indexOf('\n'); newline >= 0; newline = text.indexOf('\n')) {
-      waiting.shift()?.resolve(parseMessage(text.slice(0, newline)))
-      text = text.slice(newline + 1)
-    }
-    if (waiting.length === 0) finish()
+    const newline = text.indexOf('\n')
+    if (newline >= 0) finish(parseMessage(text.slice(0, newline)))
   })
-  return { first: first.promise, second: second.promise }
+  return promise
 }
 
 function parseMessage(line: string): SyncMessage {

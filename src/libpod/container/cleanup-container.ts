@@ -5,6 +5,7 @@
  */
 import { existsSync, rmSync, unlinkSync } from 'node:fs'
 import { errorCode } from '../../errors/tpod-error.ts'
+import { native } from '../../host/native/native.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { containerPaths } from '../state/container-paths.ts'
@@ -14,6 +15,8 @@ import { readState, observeState } from '../state/container-files.ts'
 import { saveState } from '../state/sync-state.ts'
 import { isOwned } from '../state/live-marker.ts'
 import { deleteRecords } from './delete-records.ts'
+
+const detachMount = 2
 
 /** Volatile files of one start; the log and user files stay. */
 const bundleFiles = ['attach', 'ctl', 'winsz', 'pidfile', 'config.json', 'oci-log', 'exit']
@@ -33,6 +36,7 @@ export async function cleanupLocked(engine: Engine, config: ContainerConfig): Pr
   await deleteRuntimeState(engine, config)
   if (config.spec.network.mode === 'bridge') await (await engine.network()).release(id)
   await engine.store.unmountContainer(id, { force: true })
+  unmountShm(engine, config)
   await unmountVolumes(engine, config)
   if (saved.status !== state.status || saved.pid !== 0 || state.mountpoint !== '') {
     await saveState(engine.state, config, { ...state, mountpoint: '', interfaces: [] })
@@ -60,6 +64,17 @@ export async function cleanupContainer(engine: Engine, id: string): Promise<void
 async function deleteRuntimeState(engine: Engine, config: ContainerConfig): Promise<void> {
   const runtime = await engine.runtimeOf(config)
   await runtime.forget(config.id, config.cgroupPath)
+}
+
+/** See shmDirectory in write-bundle.ts. */
+function unmountShm(engine: Engine, config: ContainerConfig): void {
+  if (config.spec.ipc.mode !== 'shareable') return
+  try {
+    native.umount2(`${engine.store.containerDirectory(config.id)}/shm`, detachMount)
+  } catch (error) {
+    // EINVAL: not mounted.
+    if (errorCode(error) !== 'EINVAL' && errorCode(error) !== 'ENOENT') throw error
+  }
 }
 
 async function unmountVolumes(engine: Engine, config: ContainerConfig): Promise<void> {

@@ -3,9 +3,10 @@
  * the runtime's `create`, then the record with the pid ('initialized'), then `start`, then 'running'. Whatever of it a kill -9
  * leaves, the marker leads the next command to it.
  */
-import { existsSync, mkdirSync } from 'node:fs'
-import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { mkdirSync } from 'node:fs'
+import { errorCode } from '../../errors/tpod-error.ts'
 import type { NetworkManager, NetworkReservation } from '../../network/types.ts'
+import { findConmon } from '../conmon/find-conmon.ts'
 import { startConmon, type Conmon } from '../conmon/start-conmon.ts'
 import type { ConmonOptions } from '../conmon/conmon-args.ts'
 import { helperEnv, type Engine } from '../engine.ts'
@@ -23,6 +24,8 @@ export interface LaunchOptions {
   streams?: AttachStreams
   /** The caller stays, owns the live marker, and cleans up: conmon's exit command waits. */
   isForeground: boolean
+  /** What was asked for but has no effect on this host. */
+  onWarning?: ((warning: string) => void) | undefined
 }
 
 export interface LaunchedContainer {
@@ -68,8 +71,9 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   const bundle = engine.store.containerRunDirectory(config.id)
   const [mountpoint] = await Promise.all([engine.store.mountContainer(config.id), reserveNetwork(launch)])
   const { writeBundle } = await import('./write-bundle.ts')
-  await writeBundle(engine, config, { bundle, mountpoint, ...(launch.reservation === undefined ? {} : { reservation: launch.reservation }) })
-  const conmon = startConmon(findConmon(engine), conmonOptions(launch, bundle), {
+  const warnings = await writeBundle(engine, config, { bundle, mountpoint, ...(launch.reservation === undefined ? {} : { reservation: launch.reservation }) })
+  for (const warning of warnings) options.onWarning?.(warning)
+  const conmon = startConmon(findConmon(engine.config), conmonOptions(launch, bundle), {
     action: `start container ${config.name}`, runtimeName: runtime.name, env: helperEnv(engine.options),
   })
   launch.conmon = conmon
@@ -129,15 +133,6 @@ function conmonOptions(launch: Launch, bundle: string): ConmonOptions {
   const tag = config.spec.logOptions['tag'] ?? engine.config.containers.logTag
   if (tag !== '' && config.logDriver === 'journald') conmon.logTag = tag
   return conmon
-}
-
-/** The first of containers.conf's paths that exists. Throws MONITOR_MISSING. */
-function findConmon(engine: Engine): string {
-  const found = engine.config.engine.conmonPath.find((path) => existsSync(path))
-  if (found !== undefined) return found
-  throw new TpodError('MONITOR_MISSING', `start a container: conmon is not at ${engine.config.engine.conmonPath.join(', ')}`, {
-    remedy: 'apt-get install conmon (or: dnf install conmon), or set conmon_path in containers.conf',
-  })
 }
 
 /** Best effort: the first error is the one to report, and what fails here the next command's recovery repeats. */

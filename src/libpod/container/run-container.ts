@@ -13,6 +13,8 @@ export interface RunOptions extends CreateOptions {
   streams?: AttachStreams
   /** The container exists and is about to start: for --cidfile users and progress. */
   onCreated?: (config: ContainerConfig) => void
+  /** What was asked for but has no effect on this host. */
+  onWarning?: (warning: string) => void
 }
 
 /**
@@ -38,7 +40,7 @@ export async function runContainer(engine: Engine, spec: ContainerSpec, options:
 async function launchNew(engine: Engine, config: ContainerConfig, options: RunOptions): ReturnType<typeof launchContainer> {
   try {
     return await withContainerLock(engine.state, config.id, (locked) => launchContainer(engine, locked.config, {
-      isForeground: !options.detach, ...(options.detach ? {} : { streams: options.streams ?? {} }),
+      isForeground: !options.detach, onWarning: options.onWarning, ...(options.detach ? {} : { streams: options.streams ?? {} }),
     }))
   } catch (error) {
     if (config.spec.remove) await removeAfterFailedStart(engine, config)

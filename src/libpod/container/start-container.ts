@@ -10,13 +10,13 @@ import { ownLive, removeMarker } from '../state/live-marker.ts'
 import { cleanupLocked } from './cleanup-container.ts'
 import { deleteRecords } from './delete-records.ts'
 import type { AttachStreams } from './attach-streams.ts'
-import { launchContainer, type LaunchedContainer } from './launch-container.ts'
+import { launchContainer, type LaunchOptions, type LaunchedContainer } from './launch-container.ts'
 import { waitForExit } from './wait-exit.ts'
 
 export interface StartOptions {
   /** Attach and stay until the end (or until the detach keys). */
   streams?: AttachStreams
-  signal?: AbortSignal
+  onWarning?: (warning: string) => void
 }
 
 export interface StartResult {
@@ -54,8 +54,9 @@ export async function startContainer(engine: Engine, nameOrId: string, options: 
   }
 }
 
-function launchOptions(options: StartOptions): { isForeground: boolean; streams?: AttachStreams } {
-  return options.streams === undefined ? { isForeground: false } : { isForeground: true, streams: options.streams }
+function launchOptions(options: StartOptions): LaunchOptions {
+  const { streams, onWarning } = options
+  return streams === undefined ? { isForeground: false, onWarning } : { isForeground: true, streams, onWarning }
 }
 
 /**

@@ -1,0 +1,53 @@
+/** A container's named and anonymous volumes over its life: made and filled at its start, unmounted at its end, removed with it. */
+import type { Engine } from '../engine.ts'
+import type { ContainerConfig } from '../types.ts'
+import { listContainerIds, observeState, readConfig } from '../state/container-files.ts'
+import { isActive } from '../state/derive-state.ts'
+
+/** Idempotent. Copy-up happens at most once in a volume's life. Takes each volume's lock in turn. */
+export async function prepareVolumes(engine: Engine, config: ContainerConfig, rootfs: string): Promise<void> {
+  const paths = await engine.volumes()
+  const { createVolume } = await import('../volume/volume-store.ts')
+  const { mountVolume } = await import('../volume/mount-volume.ts')
+  for (const mount of config.mounts) {
+    if (mount.type !== 'volume' || mount.name === undefined) continue
+    mountVolume(await createVolume(paths, { name: mount.name, anonymous: mount.anonymous === true }, true))
+    if (mount.copyUp === true && !mount.options.includes('nocopy')) {
+      const { fillVolume } = await import('../volume/fill-volume.ts')
+      await fillVolume(paths, mount.name, rootfs, mount.destination)
+    }
+  }
+}
+
+/** Unmounts volumes that are mounts of their own (driver options) and that no other running container has. */
+export async function releaseVolumes(engine: Engine, config: ContainerConfig): Promise<void> {
+  const paths = await engine.volumes()
+  const { findVolume } = await import('../volume/volume-store.ts')
+  for (const mount of config.mounts) {
+    if (mount.type !== 'volume' || mount.name === undefined) continue
+    const volume = findVolume(paths, mount.name)
+    if (volume === undefined || (volume.options['type'] === undefined && volume.options['device'] === undefined)) continue
+    if (volumeUsers(engine, mount.name).some((user) => user.id !== config.id && isActive(observeState(engine.state, user.id).status))) continue
+    const { unmountVolume } = await import('../volume/mount-volume.ts')
+    unmountVolume(volume.mountpoint)
+  }
+}
+
+/** Removes the container's anonymous volumes that no other container uses. */
+export async function removeAnonymousVolumes(engine: Engine, config: ContainerConfig): Promise<void> {
+  const paths = await engine.volumes()
+  const { removeVolume } = await import('../volume/volume-store.ts')
+  for (const mount of config.mounts) {
+    if (mount.type !== 'volume' || mount.name === undefined || mount.anonymous !== true) continue
+    const users = volumeUsers(engine, mount.name).filter((user) => user.id !== config.id)
+    if (users.length === 0) await removeVolume(paths, mount.name, async () => [], { ifMissing: true })
+  }
+}
+
+/** Containers whose configuration has the volume, running or not. */
+export function volumeUsers(engine: Engine, name: string): ContainerConfig[] {
+  return listContainerIds(engine.state).flatMap((id) => {
+    const config = readConfig(engine.state, id)
+    return config?.mounts.some((mount) => mount.type === 'volume' && mount.name === name) === true ? [config] : []
+  })
+}

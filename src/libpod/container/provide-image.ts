@@ -1,0 +1,54 @@
+import { TpodError } from '../../errors/tpod-error.ts'
+import type { ImageContext, PullOptions } from '../../image/types.ts'
+import type { ImageRecord } from '../../storage/types.ts'
+import type { Engine } from '../engine.ts'
+
+export interface ProvideImageOptions extends Omit<PullOptions, 'signal'> {
+  /** How registries are reached; absent: only images that are here. */
+  context?: ImageContext
+}
+
+export interface ProvidedImage {
+  record: ImageRecord
+  /** Resolved reference, shown by ps and inspect. */
+  name: string
+}
+
+/** The image by name or id, pulled as the policy says. The registry client is loaded only when it is needed. */
+export async function provideImage(engine: Engine, nameOrId: string, options: ProvideImageOptions, signal?: AbortSignal): Promise<ProvidedImage> {
+  const { context, ...pull } = options
+  if (pull.policy === undefined || pull.policy === 'missing' || pull.policy === 'never') {
+    // With a platform asked for, the pull decides whether what is here suits.
+    const local = pull.platform === undefined ? await findLocal(engine, nameOrId, context) : undefined
+    if (local !== undefined) return local
+  }
+  if (context === undefined) {
+    throw new TpodError('NO_SUCH_IMAGE', `${nameOrId}: no such image`, { remedy: `pull it: tpod pull ${nameOrId}` })
+  }
+  const { pullImage } = await import('../../image/pull.ts')
+  const pulled = await pullImage(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
+  return { record: pulled.image, name: shownName(pulled.image, pulled.reference) }
+}
+
+async function findLocal(engine: Engine, nameOrId: string, context: ImageContext | undefined): Promise<ProvidedImage | undefined> {
+  const exact = await findExact(engine, nameOrId)
+  if (exact !== undefined) return exact
+  const { findLocalImage } = await import('../../image/resolve-local.ts')
+  const registries = context?.registries ?? engine.options.loadRegistries
+  if (registries === undefined) return undefined
+  const found = await findLocalImage(engine.store, registries, nameOrId)
+  return found === undefined ? undefined : { record: found.image, name: found.isById ? shownName(found.image, found.image.id) : found.resolvedName }
+}
+
+/** A fully qualified name that is here needs neither the reference grammar nor registries.conf. */
+async function findExact(engine: Engine, name: string): Promise<ProvidedImage | undefined> {
+  const slash = name.indexOf('/')
+  if (slash < 0 || name.includes('@') || !/[.:]|^localhost$/.test(name.slice(0, slash))) return undefined
+  const tagged = name.includes(':', slash) ? name : `${name}:latest`
+  const record = await engine.store.findImage(tagged)
+  return record?.names?.includes(tagged) === true ? { record, name: tagged } : undefined
+}
+
+function shownName(record: ImageRecord, reference: string): string {
+  return reference === record.id || record.id.startsWith(reference) ? record.names?.[0] ?? record.id : reference
+}

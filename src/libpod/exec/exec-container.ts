@@ -1,0 +1,136 @@
+/** Runs a further process in a running container. */
+import { randomBytes } from 'node:crypto'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { helperEnv, type Engine } from '../engine.ts'
+import { runtimeError } from '../conmon/runtime-error.ts'
+import type { OciRuntime } from '../container/oci-runtime.ts'
+import type { ContainerConfig, ContainerState } from '../types.ts'
+import { observeState } from '../state/container-files.ts'
+import { getContainer } from '../state/find-container.ts'
+import { execProcess, type ExecRequest } from './exec-spec.ts'
+
+export interface ExecStreams {
+  /** Descriptors that the process gets as 0, 1 and 2; input is /dev/null unless the request asks for it. */
+  stdin: number
+  stdout: number
+  stderr: number
+}
+
+/** podman's exit status for exec in a container that does not run. */
+const notRunningExitCode = 255
+
+/**
+ * Runs the command with the given descriptors and waits for its end; the exit status is the command's own, 128+n after a signal.
+ * The runtime itself is the only process in between: no conmon. Throws NO_SUCH_CONTAINER, NOT_RUNNING (255), COMMAND_NOT_FOUND (127),
+ * COMMAND_CANNOT_RUN (126), NO_SUCH_USER.
+ */
+export async function execContainer(engine: Engine, nameOrId: string, request: ExecRequest, streams: ExecStreams): Promise<number> {
+  const target = await findTarget(engine, nameOrId)
+  const session = await openSession(target, request)
+  try {
+    const log = `${session.file}.log`
+    const args = [
+      ...target.runtime.globalArgs, '--log-format=json', `--log=${log}`, 'exec', '--process', session.file,
+      ...(request.preserveFds > 0 ? ['--preserve-fds', String(request.preserveFds)] : []), target.config.id,
+    ]
+    const preserved = Array.from({ length: request.preserveFds }, (_none, index) => index + 3)
+    const exitCode = await runAttached(target.runtime.path, args, {
+      stdio: [request.stdin ? streams.stdin : 'ignore', streams.stdout, streams.stderr, ...preserved], env: helperEnv(engine.options),
+    })
+    if (exitCode !== 0) throwRuntimeFailure(target, log)
+    return exitCode
+  } finally {
+    session.close()
+  }
+}
+
+/** Starts the command under a conmon of its own and returns the session's id at once. Its output goes nowhere, as in podman. */
+export async function execDetached(engine: Engine, nameOrId: string, request: ExecRequest): Promise<string> {
+  const target = await findTarget(engine, nameOrId)
+  const session = await openSession(target, request)
+  const directory = `${target.bundle}/exec-${session.id}`
+  mkdirSync(directory, { mode: 0o700 })
+  const { startConmon } = await import('../conmon/start-conmon.ts')
+  const { findConmon } = await import('../conmon/find-conmon.ts')
+  const conmon = startConmon(findConmon(engine.config), {
+    containerId: target.config.id, uuid: session.id, name: target.config.name, bundle: directory, pidFile: `${directory}/pidfile`,
+    exitDirectory: directory, persistDirectory: directory, runtimePath: target.runtime.path, runtimeArgs: target.runtime.globalArgs,
+    systemdCgroup: target.runtime.systemdCgroup, terminal: request.terminal, stdin: request.stdin, logDriver: 'none', logPath: '',
+    timeoutSec: 0, syncLog: false, exitCommand: [], exitDelaySec: 0, noNewKeyring: false, noPivot: false,
+  }, { action: `exec in container ${target.config.name}`, runtimeName: target.runtime.name, env: helperEnv(engine.options), exec: { processSpec: session.file } })
+  try {
+    await conmon.created
+    conmon.unref()
+    return session.id
+  } catch (error) {
+    conmon.end()
+    rmSync(directory, { recursive: true, force: true })
+    throw error
+  } finally {
+    // The runtime has read it.
+    session.close()
+  }
+}
+
+interface Target { config: ContainerConfig; state: ContainerState; bundle: string; runtime: OciRuntime }
+
+async function findTarget(engine: Engine, nameOrId: string): Promise<Target> {
+  const config = await getContainer(engine, nameOrId)
+  const state = observeState(engine.state, config.id)
+  if (state.status !== 'running') {
+    throw new TpodError('NOT_RUNNING', `exec in container ${nameOrId}: it is ${state.status}; can only create exec sessions on running containers: container state improper`, {
+      remedy: `start it with: tpod start ${nameOrId}`, exitCode: notRunningExitCode,
+    })
+  }
+  return { config, state, bundle: engine.store.containerRunDirectory(config.id), runtime: await engine.runtimeOf(config) }
+}
+
+interface Session { id: string; file: string; close(): void }
+
+async function openSession(target: Target, request: ExecRequest): Promise<Session> {
+  const { encodeSpec } = await import('../spec/generate.ts')
+  const id = randomBytes(32).toString('hex')
+  const file = `${target.bundle}/exec-${id}.json`
+  writeFileSync(file, encodeSpec(await execProcess(target.bundle, target.state.pid, request)), { mode: 0o600 })
+  return {
+    id,
+    file,
+    close: () => {
+      for (const path of [file, `${file}.log`]) {
+        try {
+          unlinkSync(path)
+        } catch {
+          // Removed with the container that ended meanwhile.
+        }
+      }
+    },
+  }
+}
+
+function runAttached(path: string, args: readonly string[], options: { stdio: (number | 'ignore')[]; env: NodeJS.ProcessEnv }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, args, options)
+    child.once('error', (cause) => reject(new TpodError('RUNTIME_MISSING', `run ${path}: ${cause.message}`, { cause, remedy: 'install crun or runc' })))
+    child.once('exit', (code, signal) => {
+      if (code !== null) resolve(code)
+      else void import('node:os').then(({ constants }) => resolve(128 + (signal === null ? 0 : constants.signals[signal] ?? 0)))
+    })
+  })
+}
+
+/** The runtime's own failure is in its log file; a command that failed by itself leaves none. */
+function throwRuntimeFailure(target: Target, log: string): void {
+  let text: string
+  try {
+    text = readFileSync(log, 'utf8')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return
+    throw error
+  }
+  const errors = text.split('\n').filter((line) => /"level":\s*"(error|fatal)"/.test(line) || (line !== '' && !line.startsWith('{')))
+  // runc reports the command's own status as an error, too.
+  const real = errors.filter((line) => !/exit status|"msg":\s*""/.test(line))
+  if (real.length > 0) throw runtimeError(`exec in container ${target.config.name}`, target.runtime.name, real.join('\n'))
+}
