@@ -91,9 +91,12 @@ export function generateSpec(input: SpecInput): GeneratedSpec {
   return { spec, user, warnings: context.warnings }
 }
 
-/** JSON text of a spec; an unlimited rlimit becomes 2^64-1, which JavaScript's own numbers cannot express. */
+/**
+ * JSON text of a spec (or of one's process object, read back and changed). An unlimited rlimit is written as 2^64-1, which JavaScript's
+ * numbers cannot express: plain JSON.stringify would write a number that the runtimes refuse.
+ */
 export function encodeSpec(spec: object): string {
-  const text = JSON.stringify(spec, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? '\u0000unlimited' : value))
+  const text = JSON.stringify(spec, (_key, value: unknown) => (typeof value === 'number' && value >= 2 ** 64 ? '\u0000unlimited' : value))
   return text.replaceAll('"\\u0000unlimited"', '18446744073709551615')
 }
 

@@ -109,6 +109,9 @@ function checkSource(mount: ResolvedMount): void {
 
 /** Stable by depth, so that a mount never hides one that was made below it. */
 function sortMounts(mounts: MountSpec[]): MountSpec[] {
-  const depth = (mount: MountSpec): number => mount.destination.split('/').length
   return mounts.map((mount, index) => ({ mount, index })).toSorted((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index).map(({ mount }) => mount)
+}
+
+function depth(mount: MountSpec): number {
+  return mount.destination.split('/').length
 }

@@ -5,6 +5,7 @@ import { posix } from 'node:path'
 import type { EngineConfig } from '../../config/containers-conf-defaults.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { chooseCgroupManager, containerCgroupPath } from '../../host/cgroup/container-cgroup.ts'
+import type { CgroupManager } from '../../host/cgroup/container-cgroup.ts'
 import type { PortMapping } from '../../network/types.ts'
 import { findSignal } from '../../oci/signals.ts'
 import type { ContainerConfig, ContainerSpec, ResolvedMount } from '../types.ts'
@@ -40,6 +41,8 @@ export interface ResolveInput {
   engineConfig: EngineConfig
   volumes: VolumePaths
   runtime: { name: string; path: string }
+  /** Absent: containers.conf's, or what the host can do. */
+  cgroupManager?: CgroupManager
   logPath: string
   createCommand: readonly string[]
   /** See ResolveMountsInput. */
@@ -84,7 +87,7 @@ export function resolveContainerConfig(input: ResolveInput): ContainerConfig {
     logPath: input.logPath,
     logDriver: spec.logDriver ?? engineConfig.containers.logDriver,
     runtime: input.runtime,
-    cgroupPath: containerCgroupPath(chooseCgroupManager(engineConfig.engine.cgroupManager), input.id, spec.cgroupParent),
+    cgroupPath: containerCgroupPath(input.cgroupManager ?? chooseCgroupManager(engineConfig.engine.cgroupManager), input.id, spec.cgroupParent),
     createCommand: [...input.createCommand],
     ...resolvePorts(spec, Object.keys(image.ExposedPorts ?? {})),
   }
@@ -96,7 +99,7 @@ function withDefaults(spec: ContainerSpec, config: EngineConfig): ContainerSpec 
   const init = spec.init || containers.init
   const timezone = spec.timezone ?? (containers.tz === '' ? undefined : containers.tz)
   const network = spec.network.mode !== 'bridge' ? spec.network : {
-    ...spec.network, networks: spec.network.networks.map((network) => (network.name === '' ? { ...network, name: config.network.defaultNetwork } : network)),
+    ...spec.network, networks: spec.network.networks.map((one) => (one.name === '' ? { ...one, name: config.network.defaultNetwork } : one)),
   }
   return {
     ...spec, network, init, readOnly: spec.readOnly || containers.readOnly,
@@ -146,7 +149,6 @@ function resolveStopSignal(text: string): number {
 }
 
 function resolveAnnotations(spec: ContainerSpec, created: string, stopSignal: number, config: EngineConfig): Record<string, string> {
-  const flag = (value: boolean): string => (value ? 'TRUE' : 'FALSE')
   return {
     'io.container.manager': 'libpod',
     'io.kubernetes.cri-o.Created': created,
@@ -159,6 +161,10 @@ function resolveAnnotations(spec: ContainerSpec, created: string, stopSignal: nu
     ...Object.fromEntries(config.containers.annotations.map((text) => text.split(/=(.*)/s, 2) as [string, string])),
     ...spec.annotations,
   }
+}
+
+function flag(value: boolean): string {
+  return value ? 'TRUE' : 'FALSE'
 }
 
 /** `exposed` in the form 80/tcp; with --publish-all each exposed port that is not published gets a free host port. */
