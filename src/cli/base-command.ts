@@ -103,6 +103,15 @@ export abstract class BaseCommand extends Command {
     return status
   }
 
+  /** What `inspect` prints: an array as JSON, or the template per object; errors after. */
+  protected async reportObjects(outcomes: readonly Outcome<unknown>[], format: string): Promise<number> {
+    const { formatJson, renderObject } = await import('./format.ts')
+    const found = outcomes.filter(({ error }) => error === undefined).map(({ value }) => value)
+    if (format === 'json' || format === '') printLine(formatJson(found))
+    else for (const value of found) printLine((await renderObject(value, format)).replace(/\n$/, ''))
+    return this.report(outcomes.filter(({ error }) => error !== undefined))
+  }
+
   protected usageError(message: string): TpodError {
     return new TpodError('USAGE', message)
   }

@@ -1,5 +1,6 @@
 /** From the words of a command line to an entry of the command table, without loading a command. */
 import { TpodError } from '../errors/tpod-error.ts'
+import { suggestSimilar } from '../text/levenshtein.ts'
 import { splitArgv } from './argv.ts'
 import type { CommandEntry, CommandGroup, CommandTable } from './command-entry.ts'
 import { globalFlags } from './global-flags.ts'
@@ -46,30 +47,8 @@ function unknownCommand(path: string, table: CommandTable): TpodError {
   })
 }
 
-/** The known spelling within two edits, if any. */
+/** The known spelling a typing error away, if any. */
 export function nearestPath(path: string, table: CommandTable): string | undefined {
-  let best: string | undefined
-  let bestDistance = 3
   const known = table.commands.filter((entry) => !entry.hidden).flatMap((entry) => [entry.path, ...entry.aliases])
-  for (const candidate of [...known, ...table.groups.map((group) => group.path)]) {
-    const distance = editDistance(path, candidate)
-    if (distance < bestDistance && distance < Math.max(2, path.length - 1)) [best, bestDistance] = [candidate, distance]
-  }
-  return best
-}
-
-/** Optimal string alignment distance: a swap of two letters counts one. */
-function editDistance(a: string, b: string): number {
-  const rows: number[][] = Array.from({ length: a.length + 1 }, (_, i) => [i])
-  const cell = (i: number, j: number): number => rows[i]?.[j] ?? 0
-  for (let j = 0; j <= b.length; j++) (rows[0] as number[])[j] = j
-  for (let i = 1; i <= a.length; i++) {
-    for (let j = 1; j <= b.length; j++) {
-      const change = a[i - 1] === b[j - 1] ? 0 : 1
-      let cost = Math.min(cell(i - 1, j) + 1, cell(i, j - 1) + 1, cell(i - 1, j - 1) + change)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) cost = Math.min(cost, cell(i - 2, j - 2) + 1)
-      ;(rows[i] as number[])[j] = cost
-    }
-  }
-  return cell(a.length, b.length)
+  return suggestSimilar(path, [...known, ...table.groups.map((group) => group.path)], 1)[0]
 }

@@ -1,9 +1,8 @@
 /**
  * --format of lists and single objects: `json`, `table {{…}}` and Go templates over podman's field names.
- * Columns are laid out as Go's tabwriter does with podman's settings (minimum 12, padding 2).
+ * Text between tabs is laid out in columns, as podman's tabwriter does.
  */
-const minimumWidth = 12
-const padding = 2
+import { formatTable } from '../text/table.ts'
 
 /** Header words that differ from the field's name split at capitals. */
 export type Headers = Readonly<Record<string, string>>
@@ -24,8 +23,9 @@ export async function renderList<Row extends object>(rows: readonly Row[], list:
   const format = list.format
   if (format === 'json') return `${formatJson(jsonRows())}\n`
   const source = format === undefined || format === '' || format === 'table' ? list.defaultTemplate : unescapeTemplate(format)
-  const isTable = source.startsWith('table ') || source.startsWith('table\t')
-  const body = isTable ? source.slice(6).trimStart() : source
+  const isTable = /^table\s/.test(source)
+  // podman's table formats take a space for a column's end.
+  const body = isTable ? source.slice(6).trim().replaceAll(' ', '\t').replaceAll(/\{\{[^}]*\}\}/g, (action) => action.replaceAll('\t', ' ')) : source
   const fields = simpleFields(body)
   const headings = isTable && list.noHeading !== true ? [headerRow(list, rows)] : []
   // The default listing needs no template engine: it is only fields between tabs.
@@ -87,38 +87,10 @@ export function headerWord(field: string): string {
   return field.replace(/([a-z0-9])([A-Z])/g, '$1 $2').toUpperCase()
 }
 
-/** Go's text/tabwriter: a column is a run of consecutive lines that have a tab-ended cell there; the last cell of a line is free. */
+/** Text with tabs to columns, each line a row. */
 export function alignColumns(text: string): string {
   if (!text.includes('\t')) return text
-  const lines = text.split('\n').map((line) => line.split('\t'))
-  layOut(lines, 0, lines.length, 0)
-  return lines.map((cells) => cells.join('')).join('\n')
-}
-
-function layOut(lines: string[][], from: number, to: number, column: number): void {
-  let at = from
-  while (at < to) {
-    if (!hasColumn(lines[at], column)) { at++; continue }
-    let end = at
-    let width = 0
-    for (; end < to && hasColumn(lines[end], column); end++) width = Math.max(width, displayWidth(lines[end]?.[column] ?? ''))
-    const total = Math.max(minimumWidth, width + padding)
-    for (let line = at; line < end; line++) {
-      const cells = lines[line] as string[]
-      cells[column] = (cells[column] ?? '') + ' '.repeat(Math.max(0, total - displayWidth(cells[column] ?? '')))
-    }
-    layOut(lines, at, end, column + 1)
-    at = end
-  }
-}
-
-function hasColumn(cells: string[] | undefined, column: number): boolean {
-  return cells !== undefined && cells.length > column + 1
-}
-
-/** tabwriter counts characters, not bytes. */
-function displayWidth(text: string): number {
-  let width = 0
-  for (const _ of text) width++
-  return width
+  const lines = text.split('\n')
+  const end = lines.at(-1) === '' ? lines.pop() : undefined
+  return formatTable(lines.map((line) => line.split('\t'))).map((line) => `${line}\n`).join('') + (end ?? '')
 }

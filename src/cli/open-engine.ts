@@ -20,7 +20,8 @@ export async function openCliEngine(globals: Globals, context: Context): Promise
   const [config, store] = await Promise.all([
     configuration(globals, { env, isRoot, home }),
     loadStorageOptions({
-      env, isRoot, uid, home, storageOpts: globals['storage-opt'],
+      env, isRoot, uid, home,
+      ...optional('storageOpts', globals['storage-opt'].length > 0 ? globals['storage-opt'] : undefined),
       ...optional('root', globals.root), ...optional('runroot', globals.runroot), ...optional('driver', globals['storage-driver']),
     }),
   ])
@@ -28,6 +29,7 @@ export async function openCliEngine(globals: Globals, context: Context): Promise
     store, config, hostEnv: env,
     selfCommand: [...selfCommand(), ...repeatedFlags(globals)],
     ...optional('runtime', globals.runtime),
+    ...optional('cgroupManager', globals['cgroup-manager']),
     loadRegistries: once(async () => {
       const { loadRegistries } = await import('../config/registries-conf.ts')
       return loadRegistries({
@@ -43,7 +45,6 @@ export async function openCliEngine(globals: Globals, context: Context): Promise
 /** containers.conf with the global flags laid over it. */
 async function configuration(globals: Globals, place: { env: CommandContext['env']; isRoot: boolean; home: string }): Promise<EngineConfig> {
   const config = await loadContainersConf(place)
-  if (globals['cgroup-manager'] !== undefined) config.engine.cgroupManager = globals['cgroup-manager']
   if (globals.conmon !== undefined) config.engine.conmonPath = [globals.conmon]
   return config
 }

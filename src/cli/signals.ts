@@ -26,3 +26,9 @@ function interrupt(controller: AbortController, name: Ending): void {
 export function releaseSignals(): void {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.removeAllListeners(name)
 }
+
+/** The terminal sends SIGINT to the whole group: a child that handles it decides when this process ends. */
+export function leaveInterruptsToChild(): void {
+  releaseSignals()
+  process.on('SIGINT', () => undefined)
+}

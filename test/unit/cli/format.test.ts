@@ -9,10 +9,6 @@ test('columns are at least 12 wide and 2 apart, the last one is free', () => {
   assert.equal(alignColumns('A\tB\tC\nlonger than twelve\tx\ty\n'), 'A                   B           C\nlonger than twelve  x           y\n')
 })
 
-test('a line without the cell ends the column', () => {
-  assert.equal(alignColumns('a-very-long-first-cell\tx\nplain\nb\ty\n'), 'a-very-long-first-cell  x\nplain\nb           y\n')
-})
-
 test('the default listing has podman\'s header words', async () => {
   assert.equal(await renderList(rows, list, () => rows), [
     'CONTAINER ID      NAMES       STATUS', 'abc               a           Up', '0123456789abcdef  bb          Exited', '',
