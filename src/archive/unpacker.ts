@@ -119,6 +119,8 @@ export class Unpacker {
     if (path === '' && entry.kind !== 'directory') {
       throw new TpodError('ARCHIVE_INVALID', `unpack ${toDisplay(entry.name)}: the layer's root must be a directory`)
     }
+    // containers/storage leaves the root as the layer below has it; the same image must not differ between tools.
+    if (path === '') return
     if (entry.kind === 'file') {
       this.makeFile(entry, path)
       return
@@ -140,16 +142,14 @@ export class Unpacker {
   }
 
   private makeDirectory(entry: TarEntry, path: ByteString): void {
-    if (path !== '') {
-      let wasWhiteout = false
-      this.place(path, () => mkdirSync(rooted(path), 0o700), () => {
-        const existing = existingKind(path)
-        wasWhiteout ||= existing === 'whiteout'
-        return existing === 'directory'
-      })
-      // Whiteout and directory of one name in one layer: new content over a deleted directory.
-      if (wasWhiteout) this.markOpaque(path)
-    }
+    let wasWhiteout = false
+    this.place(path, () => mkdirSync(rooted(path), 0o700), () => {
+      const existing = existingKind(path)
+      wasWhiteout ||= existing === 'whiteout'
+      return existing === 'directory'
+    })
+    // Whiteout and directory of one name in one layer: new content over a deleted directory.
+    if (wasWhiteout) this.markOpaque(path)
     this.directoryTimes.set(path, { seconds: entry.mtimeSec, nanoseconds: entry.mtimeNsec })
   }
 
