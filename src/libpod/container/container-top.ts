@@ -5,7 +5,7 @@ import type { Engine } from '../engine.ts'
 import { observeState } from '../state/container-files.ts'
 import { getContainer } from '../state/find-container.ts'
 import { notRunning } from './kill-container.ts'
-import { descriptors, readProcess, type ProcessFacts } from './process-facts.ts'
+import { descriptors, pidsInNamespace, readProcess, type Descriptor, type ProcessFacts, type TopContext } from './process-facts.ts'
 
 export interface TopResult {
   titles: string[]
@@ -27,8 +27,8 @@ export async function topContainer(engine: Engine, nameOrId: string, columns: re
   const { readCgroupPids } = await import('../../host/cgroup/container-cgroup.ts')
   const pids = config.cgroupPath === '' ? [] : readCgroupPids(detectCgroups(), config.cgroupPath)
   // --cgroups=disabled: what shares the first process's pid namespace.
-  const all = pids.length > 0 ? pids : pidsInNamespace(state.pid, await listPids())
-  const context = { rootPid: state.pid, passwd: readTable(state.pid, 'passwd'), group: readTable(state.pid, 'group') }
+  const all = pids.length > 0 ? pids : pidsInNamespace(state.pid)
+  const context = await topContext(state.pid)
   const processes = all.toSorted((a, b) => a - b).map((pid) => readProcess(pid)).filter((facts): facts is ProcessFacts => facts !== undefined)
   return {
     titles: chosen.map((one) => one.title),
@@ -55,30 +55,38 @@ const aliases: Readonly<Record<string, string>> = {
   gid: 'hgroup', egroup: 'group', cputime: 'time', start: 'stime',
 }
 
-function findDescriptor(name: string): (typeof descriptors)[string] {
+function findDescriptor(name: string): Descriptor {
   const lower = name.toLowerCase()
   const found = descriptors[lower] ?? descriptors[aliases[lower] ?? '']
   if (found !== undefined) return found
   throw new TpodError('BAD_DESCRIPTOR', `top: ${JSON.stringify(name)}: unknown descriptor`, { remedy: `one of ${Object.keys(descriptors).join(', ')}` })
 }
 
-/** Lines of the container's own file, read through its root; only regular files, of sane size. */
-function readTable(pid: number, name: 'passwd' | 'group'): ReadonlyMap<number, string> {
-  const table = new Map<number, string>()
-  let text: string
-  try {
-    text = readSmallFile(`/proc/${pid}/root`, `etc/${name}`)
-  } catch {
-    return table
+async function topContext(pid: number): Promise<TopContext> {
+  const { readFileInRoot } = await import('../../host/fs/in-root.ts')
+  const inner = (path: string): ReadonlyMap<number, string> => {
+    try {
+      return parseNames(readFileInRoot(`/proc/${pid}/root`, path, maxTableBytes)?.toString('utf8') ?? '')
+    } catch {
+      // A FIFO, a giant, or gone with the process: numbers do as well as names.
+      return new Map()
+    }
   }
-  for (const line of text.split('\n')) {
-    const [user, , id] = line.split(':', 3)
-    if (user !== undefined && id !== undefined && /^\d+$/.test(id) && !table.has(Number(id))) table.set(Number(id), user)
+  return {
+    passwd: inner('/etc/passwd'), group: inner('/etc/group'),
+    hostPasswd: parseNames(readFileSync('/etc/passwd', 'utf8')), hostGroup: parseNames(readFileSync('/etc/group', 'utf8')),
+    uptimeSec: Number(readFileSync('/proc/uptime', 'utf8').split(' ', 1)[0]),
   }
-  return table
 }
 
-async function listPids(): Promise<number[]> {
-  const { readdir } = await import('node:fs/promises')
-  return (await readdir('/proc')).map(Number).filter((pid) => Number.isInteger(pid) && pid > 0)
+const maxTableBytes = 1024 * 1024
+
+/** passwd(5) and group(5) alike: name, password, id. The first entry of an id counts. */
+function parseNames(text: string): ReadonlyMap<number, string> {
+  const names = new Map<number, string>()
+  for (const line of text.split('\n')) {
+    const [name, , id] = line.split(':', 3)
+    if (name !== undefined && id !== undefined && /^\d+$/.test(id) && !names.has(Number(id))) names.set(Number(id), name)
+  }
+  return names
 }

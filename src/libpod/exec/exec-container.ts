@@ -23,8 +23,8 @@ const notRunningExitCode = 255
 
 /**
  * Runs the command with the given descriptors and waits for its end; the exit status is the command's own, 128+n after a signal.
- * The runtime itself is the only process in between: no conmon. Throws NO_SUCH_CONTAINER, NOT_RUNNING (255), COMMAND_NOT_FOUND (127),
- * COMMAND_CANNOT_RUN (126), NO_SUCH_USER.
+ * The runtime itself is the only process in between: no conmon. A command that cannot be found or invoked gives 127 or 126; the
+ * runtime has said so on the given stderr. Throws NO_SUCH_CONTAINER, NOT_RUNNING (255), NO_SUCH_USER.
  */
 export async function execContainer(engine: Engine, nameOrId: string, request: ExecRequest, streams: ExecStreams): Promise<number> {
   const target = await findTarget(engine, nameOrId)
@@ -39,8 +39,7 @@ export async function execContainer(engine: Engine, nameOrId: string, request: E
     const exitCode = await runAttached(target.runtime.path, args, {
       stdio: [request.stdin ? streams.stdin : 'ignore', streams.stdout, streams.stderr, ...preserved], env: helperEnv(engine.options),
     })
-    if (exitCode !== 0) throwRuntimeFailure(target, log)
-    return exitCode
+    return exitCode === 0 ? 0 : runtimeFailure(target, log)?.exitCode ?? exitCode
   } finally {
     session.close()
   }
@@ -121,16 +120,16 @@ function runAttached(path: string, args: readonly string[], options: { stdio: (n
 }
 
 /** The runtime's own failure is in its log file; a command that failed by itself leaves none. */
-function throwRuntimeFailure(target: Target, log: string): void {
+function runtimeFailure(target: Target, log: string): TpodError | undefined {
   let text: string
   try {
     text = readFileSync(log, 'utf8')
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
   const errors = text.split('\n').filter((line) => /"level":\s*"(error|fatal)"/.test(line) || (line !== '' && !line.startsWith('{')))
   // runc reports the command's own status as an error, too.
   const real = errors.filter((line) => !/exit status|"msg":\s*""/.test(line))
-  if (real.length > 0) throw runtimeError(`exec in container ${target.config.name}`, target.runtime.name, real.join('\n'))
+  return real.length === 0 ? undefined : runtimeError(`exec in container ${target.config.name}`, target.runtime.name, real.join('\n'))
 }
