@@ -10,6 +10,9 @@ import { loadAddon } from './load.ts'
 export const LockType = { read: 0, write: 1, unlock: 2 } as const
 export type LockTypeValue = (typeof LockType)[keyof typeof LockType]
 
+/** A path: text, or the bytes of a name that is no UTF-8. One with a NUL inside is refused with EINVAL. */
+export type NativePath = string | Uint8Array
+
 export interface Native {
   // --- locks: open-file-description locks on the whole file (fcntl F_OFD_*; they exclude Go's POSIX record locks both ways)
   /** F_OFD_SETLK. False when another owner holds a conflicting lock. */
@@ -28,24 +31,25 @@ export interface Native {
   setns(fd: number, nstype: number): void
   pivotRoot(newRoot: string, putOld: string): void
 
-  // --- files, relative to a directory descriptor (AT_FDCWD = -100)
-  openat2(dirfd: number, path: string, flags: number, mode: number, resolve: number): number
-  mkdirat(dirfd: number, path: string, mode: number): void
-  mknodat(dirfd: number, path: string, mode: number, major: number, minor: number): void
-  symlinkat(target: string, dirfd: number, path: string): void
-  linkat(oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number): void
-  unlinkat(dirfd: number, path: string, flags: number): void
-  renameat2(oldDirfd: number, oldPath: string, newDirfd: number, newPath: string, flags: number): void
-  readlinkat(dirfd: number, path: string): string
-  fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): void
-  fchmodat(dirfd: number, path: string, mode: number, flags: number): void
+  // --- files, relative to a directory descriptor (AT_FDCWD = -100). Names that are no UTF-8 are given as bytes.
+  /** Always O_CLOEXEC; `mode` counts only with O_CREAT; retried while a rename races with it (EAGAIN). */
+  openat2(dirfd: number, path: NativePath, flags: number, mode: number, resolve: number): number
+  mkdirat(dirfd: number, path: NativePath, mode: number): void
+  mknodat(dirfd: number, path: NativePath, mode: number, major: number, minor: number): void
+  symlinkat(target: NativePath, dirfd: number, path: NativePath): void
+  linkat(oldDirfd: number, oldPath: NativePath, newDirfd: number, newPath: NativePath, flags: number): void
+  unlinkat(dirfd: number, path: NativePath, flags: number): void
+  renameat2(oldDirfd: number, oldPath: NativePath, newDirfd: number, newPath: NativePath, flags: number): void
+  readlinkat(dirfd: number, path: NativePath): string
+  fchownat(dirfd: number, path: NativePath, uid: number, gid: number, flags: number): void
+  fchmodat(dirfd: number, path: NativePath, mode: number, flags: number): void
   /** Times in seconds and nanoseconds; mtime only is changed when atimeSec is null (UTIME_OMIT). */
-  utimensat(dirfd: number, path: string, atimeSec: number | null, atimeNsec: number, mtimeSec: number, mtimeNsec: number, flags: number): void
+  utimensat(dirfd: number, path: NativePath, atimeSec: number | null, atimeNsec: number, mtimeSec: number, mtimeNsec: number, flags: number): void
   /** l-variants unless `follow`. A missing attribute gives null. */
-  getxattr(path: string, name: string, follow?: boolean): Buffer | null
-  setxattr(path: string, name: string, value: Uint8Array, follow?: boolean): void
-  removexattr(path: string, name: string, follow?: boolean): void
-  listxattr(path: string, follow?: boolean): string[]
+  getxattr(path: NativePath, name: string, follow?: boolean): Buffer | null
+  setxattr(path: NativePath, name: string, value: Uint8Array, follow?: boolean): void
+  removexattr(path: NativePath, name: string, follow?: boolean): void
+  listxattr(path: NativePath, follow?: boolean): string[]
   syncfsSync(fd: number): void
   syncfs(fd: number): Promise<void>
 
@@ -55,6 +59,7 @@ export interface Native {
   pidfdSendSignal(pidfd: number, signal: number): void
   /** Resolves true when fd is readable (a pidfd: the process ended), false after timeoutMs (-1 waits for ever). */
   waitReadable(fd: number, timeoutMs: number): Promise<boolean>
+  /** Infinity where there is no limit. */
   getrlimit(resource: number): { soft: number; hard: number }
   setCloexec(fd: number, on: boolean): void
   pipe(): [read: number, write: number]

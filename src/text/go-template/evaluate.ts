@@ -181,12 +181,22 @@ export class Evaluator {
     const called = this.#functions[node.name]
     if (called === undefined) throw this.#failure(node, `"${node.name}" is not a defined function`)
     if (node.name === 'and' || node.name === 'or') return this.#shortCircuit(node, rest, scope, final)
-    const values = this.#arguments(rest, scope, final)
+    const values = node.name === 'call' ? this.#callArguments(rest, scope, final) : this.#arguments(rest, scope, final)
     const wanted = builtinArity[node.name]
     if (wanted !== undefined && values.length !== wanted) {
       throw this.#failure(node, `wrong number of args for ${node.name}: want ${wanted} got ${values.length}`)
     }
     return this.#call(node, node.name, () => called(...values))
+  }
+
+  /** `call .Method 1`: the function itself is the first argument, not its result. */
+  #callArguments(operands: readonly Operand[], scope: Scope, final: { value: unknown } | undefined): unknown[] {
+    const [first, ...rest] = operands
+    if (first?.kind !== 'field' || first.names.length === 0) return this.#arguments(operands, scope, final)
+    const owner = this.#fields(scope.dot, first.names.slice(0, -1), first, () => [], false)
+    const member = this.#field(owner, first.names.at(-1) ?? '', first, first.names.slice(0, -1))
+    const called = typeof member === 'function' ? (...args: unknown[]) => (member as TemplateFunction).apply(owner, args) : member
+    return [called, ...this.#arguments(rest, scope, final)]
   }
 
   /** Operands after the deciding one are not evaluated. */
