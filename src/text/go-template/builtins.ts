@@ -33,7 +33,7 @@ export const builtinFunctions: Readonly<Record<string, TemplateFunction>> = {
   jsonPretty: (value) => formatGoJson(value, '    '),
   lower: (text) => asString(text, 'lower').toLowerCase(),
   upper: (text) => asString(text, 'upper').toUpperCase(),
-  title: (text) => asString(text, 'title').replace(/(^|[^\p{L}\p{Nd}_'])(\p{Ll})/gu, (_, before: string, letter: string) => before + letter.toUpperCase()),
+  title: (text) => asString(text, 'title').replace(/(^|[^\p{L}\p{Nd}_])(\p{Ll})/gu, (_, before: string, letter: string) => before + letter.toUpperCase()),
   split: (text, separator) => split(asString(text, 'split'), asString(separator, 'split')),
   join: (list, separator) => asList(list).map((entry) => formatValue(entry)).join(asString(separator, 'join')),
   pad: (text, before, after) => pad(asString(text, 'pad'), before, after),

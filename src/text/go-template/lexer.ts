@@ -102,7 +102,9 @@ function lexToken(source: string, at: number): Token {
 function parseNumber(source: string, text: string, at: number): number {
   const next = source.charAt(at + text.length)
   const sign = text.startsWith('-') ? -1 : 1
-  const value = Number(text.replace(/^[+-]/, '').replaceAll('_', ''))
+  const digits = text.replace(/^[+-]/, '').replaceAll('_', '')
+  // A leading zero means octal, as in C.
+  const value = /^0[0-7]+$/.test(digits) ? parseInt(digits, 8) : Number(digits)
   if (/[\p{L}\p{Nd}]/u.test(next) || Number.isNaN(value)) throw new TemplateError(`bad number syntax: "${text}${next}"`, at)
   return value === 0 ? 0 : sign * value
 }

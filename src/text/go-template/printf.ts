@@ -99,6 +99,8 @@ function convertNumber(verb: string, value: number | bigint, spec: Spec): string
       return digits(2, prefix('0b'))
     case 'c':
       return isWhole && value >= 0 && value <= 0x10ffff ? String.fromCodePoint(Number(value)) : undefined
+    case 'U':
+      return isWhole ? `U+${value.toString(16).toUpperCase().padStart(4, '0')}` : undefined
     case 'f':
     case 'F':
       return sign + Number(value).toFixed(Math.min(spec.precision ?? 6, 100))

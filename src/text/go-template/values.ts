@@ -71,11 +71,12 @@ export function typeName(value: unknown): string {
 }
 
 function formatNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e21) return String(value)
+  // What fits an int64 was an int in Go, presumably.
+  if (Number.isInteger(value) && Math.abs(value) < 2 ** 63) return String(value)
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf'
   const magnitude = Math.abs(value)
-  // %g with the shortest digits: an exponent (of two digits at least) below 1e-4 and from 1e21 on.
-  if (magnitude >= 1e-4 && magnitude < 1e21) return String(value)
+  // %g with the shortest digits: an exponent (of two digits at least) below 1e-4 and from 1e6 on.
+  if (magnitude >= 1e-4 && magnitude < 1e6) return String(value)
   return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
 }
 
