@@ -17,6 +17,9 @@ export interface RecordTableOptions {
   volatilePath?: string
 }
 
+/** How long a reading without lock is taken as fresh. */
+const TRUST_MS = 0.5
+
 /** A consistent reading. Records and lists are shared by all callers and must not be changed. */
 export class Snapshot<T extends StoredRecord> {
   readonly main: readonly T[]
@@ -54,6 +57,7 @@ interface Cached<T extends StoredRecord> {
 export class RecordTable<T extends StoredRecord> {
   readonly #options: RecordTableOptions
   #cached: Cached<T> | undefined
+  #checkedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: RecordTableOptions) {
     this.#options = options
@@ -65,7 +69,12 @@ export class RecordTable<T extends StoredRecord> {
 
   /** The records as they are now; cheap when nothing changed. Throws STORE_CORRUPT. */
   read(): Snapshot<T> {
-    return this.#readWithToken(peekToken(this.#options.lockPath))
+    // Sizes of 500 images ask 2,000 times in a row: 15 ms of system calls. No other process starts, writes and tells
+    // us so within this window.
+    if (this.#cached !== undefined && performance.now() - this.#checkedAtMs < TRUST_MS) return this.#cached.snapshot
+    const snapshot = this.#readWithToken(peekToken(this.#options.lockPath))
+    this.#checkedAtMs = performance.now()
+    return snapshot
   }
 
   /** Runs fn under the lock without changing anything: 'read' keeps writers out. */
