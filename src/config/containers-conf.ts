@@ -25,7 +25,8 @@ export async function loadContainersConf(place: ContainersConfPlace): Promise<En
     if (text === undefined) continue
     config.sources.push(path)
     const body = withoutComments(text)
-    if (/=/.test(body)) overlay(config, await parseToml(path, body), path)
+    // Nothing but headers: the parser needn't be loaded.
+    if (!/^(?:\s|\[[\w.]+\])*$/.test(body)) overlay(config, await parseToml(path, body), path)
   }
   return config
 }
