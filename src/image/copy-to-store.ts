@@ -130,13 +130,16 @@ function putImage(store: Store, { id, chosen, configBytes, config, names, layer 
   if (index !== undefined) bigData.set(`manifest-${index.digest}`, index.bytes)
   bigData.set(`manifest-${raw.digest}`, raw.bytes)
   bigData.set('manifest', raw.bytes)
+  // None were fetched: containers/image writes the empty key too, and podman's pull of the same image then changes nothing.
+  bigData.set(`signature-${digestHex(raw.digest)}`, new Uint8Array())
   const created = typeof config.created === 'string' && !Number.isNaN(Date.parse(config.created)) ? config.created : undefined
   return store.putImage({
     id,
-    digest: raw.digest,
+    // What the name means on the registry: `images --digests` shows the index's, as podman does.
+    digest: index?.digest ?? raw.digest,
     names,
     bigData,
-    metadata: '{}',
+    metadata: JSON.stringify({ 'signatures-sizes': { [raw.digest]: [] } }),
     ...(layer === undefined ? {} : { layer }),
     ...(created === undefined ? {} : { created }),
   })
