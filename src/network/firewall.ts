@@ -6,7 +6,7 @@ import type { NetworkDefinition } from './default-bridge.ts'
 import { formatForwardRemoval, formatForwardRules, readForwardState } from './forward-rules.ts'
 import { findLink } from './links.ts'
 import type { NetworkRecord, NetworkRecords } from './network-records.ts'
-import { Family, findChain, formatBaseRules, formatPublish, formatWithdraw, hasBaseRules, hasElementsOf, runNft, type BaseRules } from './nftables.ts'
+import { formatBaseRules, formatPublish, formatWithdraw, hasBaseRules, hasElementsOf, hasTable, runNft, type BaseRules } from './nftables.ts'
 import type { NetworkReservation } from './types.ts'
 
 export class Firewall {
@@ -42,9 +42,9 @@ export class Firewall {
     const { bridge } = definition
     const others = this.#records.listIds().filter((id) => id !== containerId)
     const removal = others.length === 0 ? formatForwardRemoval(bridge, readForwardState(bridge)) : ''
-    const hasTable = findChain(Family.inet, bridge, 'publish') !== undefined
+    const isLoaded = hasTable(bridge)
     if (!record) {
-      if (hasTable && hasElementsOf(bridge, containerId)) {
+      if (isLoaded && hasElementsOf(bridge, containerId)) {
         const { isClosed } = readForwardState(bridge)
         await this.#rebuild({ bridge, subnet: definition.subnet, isClosed }, removal, containerId)
       } else if (removal !== '') {
@@ -52,7 +52,7 @@ export class Firewall {
       }
       return
     }
-    const script = removal + (hasTable ? formatWithdraw(bridge, record) : '')
+    const script = removal + (isLoaded ? formatWithdraw(bridge, record) : '')
     if (script !== '') await this.#withdraw(definition, script, removal, containerId)
     if (record.ports.some((port) => port.protocol === 'udp')) {
       const { forgetFlows } = await import('./connection-tracking.ts')
@@ -63,7 +63,7 @@ export class Firewall {
   /** Removes this bridge's rules, all of them: the state that explained them is gone. Caller holds the network lock. */
   async forget(bridge: string): Promise<void> {
     const removal = formatForwardRemoval(bridge, readForwardState(bridge))
-    const table = findChain(Family.inet, bridge, 'publish') === undefined ? '' : `delete table inet ${bridge}\n`
+    const table = hasTable(bridge) ? `delete table inet ${bridge}\n` : ''
     if (removal + table !== '') await runNft(removal + table)
   }
 
@@ -80,8 +80,9 @@ export class Firewall {
   async #rebuild(base: BaseRules, extra: string, except: string | undefined): Promise<void> {
     const records = this.#records.readAll().filter((record) => record.containerId !== except)
     const publish = records.map((record) => formatPublish(base.bridge, record)).join('')
-    // Added before it is deleted: the first time there is none.
-    await runNft(`add table inet ${base.bridge}\ndelete table inet ${base.bridge}\n${formatBaseRules(base)}${extra}${publish}`)
+    // Deleting costs the kernel a grace period, some 20 ms: only where there is something.
+    const old = hasTable(base.bridge) ? `delete table inet ${base.bridge}\n` : ''
+    await runNft(`${old}${formatBaseRules(base)}${extra}${publish}`)
   }
 }
 

@@ -9,7 +9,7 @@ import { attribute, Flag, message, netlinkRequest, NetlinkError, Protocol, type 
 import type { NetworkReservation } from './types.ts'
 
 const NFNL_SUBSYS_NFTABLES = 10 << 8
-const Message = { getChain: 4, getRule: 7, getSetElements: 13 } as const
+const Message = { getTable: 1, getChain: 4, getRule: 7, getSetElements: 13 } as const
 export const Family = { inet: 1, ip: 2 } as const
 export type FamilyValue = (typeof Family)[keyof typeof Family]
 
@@ -130,10 +130,18 @@ async function findNft(): Promise<string> {
   })
 }
 
-/** A chain's attributes by type (linux/netfilter/nf_tables.h), or undefined. */
+export function hasTable(bridge: string): boolean {
+  return find(query(Message.getTable, Family.inet, Flag.ack, [attribute(1, bridge)])) !== undefined
+}
+
+/** A chain, its attributes as in linux/netfilter/nf_tables.h; or undefined. */
 export function findChain(family: FamilyValue, table: string, chain: string): Answer | undefined {
+  return find(query(Message.getChain, family, Flag.ack, [attribute(1, table), attribute(3, chain)]))
+}
+
+function find(question: Buffer): Answer | undefined {
   try {
-    return netlinkRequest(Protocol.netfilter, [query(Message.getChain, family, Flag.ack, [attribute(1, table), attribute(3, chain)])])[0]
+    return netlinkRequest(Protocol.netfilter, [question])[0]
   } catch (error) {
     // EPROTONOSUPPORT, EOPNOTSUPP, EINVAL: a kernel without nf_tables has no such chain either; nft will say so.
     if (error instanceof NetlinkError && errorCode(error) !== 'EPERM') return undefined
