@@ -38,7 +38,7 @@ export async function attachStreams(bundle: string, streams: AttachStreams, send
   if (streams.proxySignals === true) undo.push(await proxySignals(sendSignal))
   if (streams.stdin !== undefined) undo.push(await copyInput(streams, socket, detach))
   const close = (): void => {
-    for (const step of undo.splice(0).reverse()) step()
+    for (const step of undo.splice(0).toReversed()) step()
     socket.close()
   }
   const done = Promise.race([socket.ended.then(() => 'ended' as const), detached.then(() => 'detached' as const)]).then(async (how) => {

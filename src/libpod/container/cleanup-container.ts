@@ -3,7 +3,7 @@
  * first: the foreground process, `stop`, conmon's exit command, or the next command (recover). Idempotent at each step, so
  * that a kill -9 in the middle is finished by the next.
  */
-import { existsSync, rmSync, unlinkSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
 import { errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
 import type { Engine } from '../engine.ts'
@@ -13,13 +13,13 @@ import { tryWithContainerLock } from '../state/container-lock.ts'
 import { isActive, zeroTime } from '../state/derive-state.ts'
 import { readState, observeState } from '../state/container-files.ts'
 import { saveState } from '../state/sync-state.ts'
-import { isOwned } from '../state/live-marker.ts'
+import { isOwned, removeMarker } from '../state/live-marker.ts'
 import { deleteRecords } from './delete-records.ts'
 
 const detachMount = 2
 
 /** Volatile files of one start; the log and user files stay. */
-const bundleFiles = ['attach', 'ctl', 'winsz', 'pidfile', 'config.json', 'oci-log', 'exit']
+const bundleFiles: ReadonlySet<string> = new Set(['attach', 'ctl', 'winsz', 'pidfile', 'config.json', 'exit'])
 
 /**
  * Undoes a start whose process is gone and records the end. Does nothing while it lives. Caller holds the container's lock.
@@ -38,14 +38,16 @@ export async function cleanupLocked(engine: Engine, config: ContainerConfig): Pr
   await engine.store.unmountContainer(id, { force: true })
   unmountShm(engine, config)
   await unmountVolumes(engine, config)
-  if (saved.status !== state.status || saved.pid !== 0 || state.mountpoint !== '') {
-    await saveState(engine.state, config, { ...state, mountpoint: '', interfaces: [] })
-  }
+  await saveState(engine.state, config, { ...state, mountpoint: '', interfaces: [] })
+  // What is removed next needs no tidying, and keeps its marker until the removal has one.
+  if (config.spec.remove && state.startedAt !== zeroTime) return state
   const bundle = engine.store.containerRunDirectory(id)
-  for (const name of bundleFiles) removeFile(`${bundle}/${name}`)
+  for (const name of readdirSync(bundle)) {
+    if (bundleFiles.has(name) || name.startsWith('exec-')) rmSync(`${bundle}/${name}`, { recursive: true, force: true })
+  }
   // A foreground process reads the exit file and removes it. Last: the marker makes the next command come back if we are killed before.
-  if (!isOwned(engine.state, id)) removeFile(own.exit)
-  removeFile(own.live)
+  if (!isOwned(engine.state, id)) removeMarker(own.exit)
+  removeMarker(own.live)
   return { ...state, mountpoint: '' }
 }
 
@@ -90,15 +92,5 @@ function hasOomFile(engine: Engine, id: string): boolean {
     return true
   } catch {
     return false
-  }
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    const code = errorCode(error)
-    if (code === 'EISDIR' || code === 'EPERM') rmSync(path, { recursive: true, force: true })
-    else if (code !== 'ENOENT') throw error
   }
 }

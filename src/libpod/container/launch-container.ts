@@ -11,9 +11,10 @@ import { startConmon, type Conmon } from '../conmon/start-conmon.ts'
 import type { ConmonOptions } from '../conmon/conmon-args.ts'
 import { helperEnv, type Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
+import { containerPaths } from '../state/container-paths.ts'
 import { readState } from '../state/container-files.ts'
 import { processStartTime } from '../state/liveness.ts'
-import { markLive } from '../state/live-marker.ts'
+import { markLive, removeMarker } from '../state/live-marker.ts'
 import { saveState } from '../state/sync-state.ts'
 import { attachStreams, type AttachSession, type AttachStreams } from './attach-streams.ts'
 import type { OciRuntime } from './oci-runtime.ts'
@@ -73,6 +74,8 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   const { writeBundle } = await import('./write-bundle.ts')
   const warnings = await writeBundle(engine, config, { bundle, mountpoint, ...(launch.reservation === undefined ? {} : { reservation: launch.reservation }) })
   for (const warning of warnings) options.onWarning?.(warning)
+  // Of an earlier run: conmon's new one must not be mistaken for it.
+  removeMarker(containerPaths(engine.state, config.id).exit)
   const conmon = startConmon(findConmon(engine.config), conmonOptions(launch, bundle), {
     action: `start container ${config.name}`, runtimeName: runtime.name, env: helperEnv(engine.options),
   })
