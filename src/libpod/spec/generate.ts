@@ -128,6 +128,7 @@ function processSpec(context: Context): ProcessSpec {
   const { input, user, options, security } = context
   const { config, engineConfig } = input
   const { spec } = config
+  const { argv, cwd } = config.process
   const capabilities = resolveCapabilities({
     defaults: engineConfig.containers.defaultCapabilities, add: spec.capAdd, drop: spec.capDrop, privileged: spec.privileged,
     isRootUser: user.uid === 0, available: security.boundingCapabilities,
@@ -136,9 +137,9 @@ function processSpec(context: Context): ProcessSpec {
   const process: ProcessSpec = {
     terminal: spec.terminal,
     user: { uid: user.uid, gid: user.gid, umask: Number.parseInt(spec.umask ?? engineConfig.containers.umask, 8), additionalGids: user.additionalGids },
-    args: spec.init ? [initMountpoint, '--', ...config.process.argv] : config.process.argv,
+    args: spec.init ? [initMountpoint, '--', ...argv] : argv,
     env: containerEnvironment(config, user),
-    cwd: config.process.cwd,
+    cwd,
     capabilities: capabilities.sets,
     rlimits: resolveRlimits(spec.ulimits, engineConfig.containers.defaultUlimits, spec.ulimitHost, security),
     noNewPrivileges: options.noNewPrivileges,

@@ -74,7 +74,8 @@ function shmMount(input: MountInput, access: readonly string[]): MountSpec | und
 }
 
 function fileMounts(input: MountInput): MountSpec[] {
-  const mounts = [...input.files].map(([destination, source]): MountSpec => ({ destination, type: 'bind', source, options: ['bind', 'rprivate'] }))
+  const access = input.spec.readOnly ? ['ro', 'nosuid', 'noexec', 'nodev'] : []
+  const mounts = [...input.files].map(([destination, source]): MountSpec => ({ destination, type: 'bind', source, options: ['bind', 'rprivate', ...access] }))
   if (input.initPath !== undefined) mounts.push({ destination: initMountpoint, type: 'bind', source: input.initPath, options: ['bind', 'rprivate', 'ro'] })
   return mounts
 }
