@@ -94,3 +94,22 @@ export function alignColumns(text: string): string {
   const end = lines.at(-1) === '' ? lines.pop() : undefined
   return formatTable(lines.map((line) => line.split('\t'))).map((line) => `${line}\n`).join('') + (end ?? '')
 }
+
+/** podman's templates name Go fields (`.Host.OCIRuntime.Name`), its JSON has other keys (`host.ociRuntime.name`): both lead to the value. */
+export function goFieldNames(value: unknown): unknown {
+  if (Array.isArray(value) || typeof value !== 'object' || value === null) return value
+  const named: Record<string, unknown> = {}
+  for (const [key, item] of Object.entries(value)) {
+    const inner = goFieldNames(item)
+    Object.defineProperty(named, key, { value: inner, enumerable: true })
+    for (const other of [key.charAt(0).toUpperCase() + key.slice(1), goNames[key]]) {
+      if (other !== undefined && !(other in value)) Object.defineProperty(named, other, { value: inner, enumerable: true, configurable: true })
+    }
+  }
+  return named
+}
+
+const goNames: Readonly<Record<string, string>> = {
+  ociRuntime: 'OCIRuntime', os: 'OS', cgroupVersion: 'CgroupsVersion', cpus: 'CPUs', apparmorEnabled: 'AppArmorEnabled', capabilities: 'DefaultCapabilities',
+  seccompEnabled: 'SECCOMPEnabled', seccompProfilePath: 'SECCOMPProfilePath', selinuxEnabled: 'SELinuxEnabled', idMappings: 'IDMappings',
+}

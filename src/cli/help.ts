@@ -63,7 +63,7 @@ export function childCommands(table: CommandTable, group: CommandGroup | undefin
     }
   }
   if (!group) for (const { path, summary } of table.groups) found.set(path, summary)
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
 /** Of several spellings under one group (`ls`, `list`, `ps`) only the first is listed. */
@@ -84,7 +84,7 @@ function usageWords(Class: CommandClass): string {
 
 /** Label and text of each visible flag, by name. */
 export function optionRows(flags: FlagInput): [string, string][] {
-  return Object.keys(flags).filter((name) => !flags[name]?.hidden).sort().map((name) => {
+  return Object.keys(flags).filter((name) => !flags[name]?.hidden).toSorted().map((name) => {
     const definition = flags[name] as Definition
     const char = definition.char ? `-${definition.char}, ` : '    '
     const value = definition.type === 'option' ? ` ${[definition.helpValue].flat().join('|')}` : ''

@@ -44,8 +44,12 @@ export const commandTable: CommandTable = {
     { path: 'volume ls', aliases: ['volume list'], summary: 'List volumes', load: () => import('./volume/ls.ts') },
     { path: 'volume prune', aliases: [], summary: 'Remove all unused volumes', load: () => import('./volume/prune.ts') },
     { path: 'volume rm', aliases: ['volume remove'], summary: 'Remove one or more volumes', load: () => import('./volume/rm.ts') },
+    { path: 'completion', aliases: [], summary: 'Generate shell autocompletions', load: () => import('./system/completion.ts') },
+    { path: 'doctor', aliases: ['system doctor'], summary: 'Check what this machine has and lacks for running containers', load: () => import('./system/doctor.ts') },
     { path: 'help', aliases: [], summary: 'Help about any command', load: () => import('./system/help.ts') },
+    { path: 'info', aliases: ['system info'], summary: 'Display tpod system information', load: () => import('./system/info.ts') },
     { path: 'inspect', aliases: [], summary: 'Display the configuration of object denoted by ID', load: () => import('./system/inspect.ts') },
     { path: 'version', aliases: ['system version'], summary: 'Display the tpod version information', load: () => import('./system/version.ts') },
+    { path: '__complete', aliases: [], summary: 'Words that may stand at the end of a command line; asked by the shells\' completion scripts', hidden: true, load: () => import('./system/complete.ts') },
   ],
 }

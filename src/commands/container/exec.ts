@@ -1,5 +1,5 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { arg, args, bool, csv, list, text, uint } from '../../cli/options.ts'
+import { args, bool, csv, list, text, uint } from '../../cli/options.ts'
 import { printLine } from '../../cli/output.ts'
 import { latestContainer, latestFlag } from '../../cli/select-containers.ts'
 import { leaveInterruptsToChild } from '../../cli/signals.ts'
@@ -11,7 +11,7 @@ export default class Exec extends BaseCommand {
   static override usage = '[options] CONTAINER [COMMAND [ARG...]]'
   static override examples = ['tpod exec -it ctrID ls', 'tpod exec -it -w /tmp myCtr pwd', 'tpod exec --user root ctrID ls']
   static override passthrough = true
-  static override args = { container: arg('container', 'name or id', { complete: 'running-containers' }), command: args('command', 'command and its words') }
+  static override args = { words: args('container', 'name or id, then the command and its words', { complete: 'running-containers' }) }
   static override flags = {
     detach: bool('Run the exec session in detached mode (backgrounded)', { char: 'd' }),
     env: list('Set environment variables', { char: 'e' }),
@@ -26,11 +26,12 @@ export default class Exec extends BaseCommand {
   }
 
   async run(): Promise<number> {
-    const { args: { container, command }, flags } = await this.parse(Exec)
-    const engine = await this.openEngine()
+    const { args: { words: typed }, flags } = await this.parse(Exec)
+    const [container, ...command] = typed
     if (container === undefined) throw this.usageError('exec requires the name or ID of a container or the --latest flag')
+    const engine = await this.openEngine()
     const name = flags.latest ? latestContainer(engine) : container
-    const words = flags.latest ? [container, ...command ?? []] : command ?? []
+    const words = flags.latest ? typed : command
     if (words.length === 0) throw this.usageError('must provide a non-empty command to start an exec session')
     const { env } = this.context
     const request = {

@@ -1,6 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { alignColumns } from '../../cli/format.ts'
-import { arg, args, bool } from '../../cli/options.ts'
+import { args, bool } from '../../cli/options.ts'
 import { printLine, writeOut } from '../../cli/output.ts'
 import { latestContainer, latestFlag } from '../../cli/select-containers.ts'
 
@@ -10,18 +10,17 @@ export default class Top extends BaseCommand {
   static override usage = '[options] CONTAINER [FORMAT-DESCRIPTORS|ARGS...]'
   static override examples = ['tpod top ctrID', 'tpod top --latest', 'tpod top ctrID pid seccomp args %C', 'tpod top ctrID -eo user,pid,comm']
   static override passthrough = true
-  static override args = { container: arg('container', 'name or id', { complete: 'running-containers' }), columns: args('columns', 'descriptors') }
+  static override args = { words: args('container', 'name or id, then descriptors', { complete: 'running-containers' }) }
   static override flags = { ...latestFlag, 'list-descriptors': bool('List the format descriptors', { hidden: true }) }
 
   async run(): Promise<void> {
-    const { args: { container, columns }, flags } = await this.parse(Top)
+    const { args: { words }, flags } = await this.parse(Top)
     const { listDescriptors, topContainer } = await import('../../libpod/container/container-top.ts')
     if (flags['list-descriptors']) return printLine(listDescriptors().join('\n'))
     const engine = await this.openEngine()
-    const words = [...flags.latest && container !== undefined ? [container] : [], ...columns ?? []]
-    const name = flags.latest ? latestContainer(engine) : container
+    const name = flags.latest ? latestContainer(engine) : words[0]
     if (name === undefined) throw this.usageError('you must provide the name or id of a running container')
-    const { titles, rows } = await topContainer(engine, name, words)
+    const { titles, rows } = await topContainer(engine, name, flags.latest ? words : words.slice(1))
     writeOut(alignColumns([titles, ...rows].map((row) => `${row.join('\t')}\n`).join('')))
   }
 }

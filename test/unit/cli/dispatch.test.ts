@@ -34,8 +34,8 @@ test('groups without a command ask for help', () => {
 })
 
 test('an unknown command is named with a near one', () => {
-  assert.throws(() => dispatch(['imagse'], commandTable), (error: Error & { remedy?: string }) => {
-    assert.match(error.message, /unrecognized command `tpod imagse`/)
+  assert.throws(() => dispatch(['imges'], commandTable), (error: Error & { remedy?: string }) => {
+    assert.match(error.message, /unrecognized command `tpod imges`/)
     assert.match(error.remedy ?? '', /did you mean 'tpod images'/)
     return true
   })
