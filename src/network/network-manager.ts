@@ -11,6 +11,9 @@ import { deleteLink, findLink, plugVeth, withNetns } from './links.ts'
 import { NetworkRecords, type NetworkRecord } from './network-records.ts'
 import type { NetworkContext, NetworkInterface, NetworkManager, NetworkRequest, NetworkReservation, PortMapping } from './types.ts'
 
+const PORT_ATTEMPTS = 6
+const PORT_PAUSE_MS = 50
+
 export function openNetworkManager(context: NetworkContext): NetworkManager {
   return new BridgeNetworkManager(context)
 }
@@ -29,6 +32,18 @@ class BridgeNetworkManager implements NetworkManager {
   }
 
   async reserve(request: NetworkRequest): Promise<NetworkReservation> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#reserveNow(request)
+      } catch (error) {
+        // The monitor of this container's last run may hold the port for an instant longer than the container lives.
+        if (attempt > PORT_ATTEMPTS || !(error instanceof TpodError) || errorCode(error.cause) !== 'EADDRINUSE') throw error
+        await new Promise((resolve) => setTimeout(resolve, PORT_PAUSE_MS))
+      }
+    }
+  }
+
+  async #reserveNow(request: NetworkRequest): Promise<NetworkReservation> {
     const wanted = this.#resolveNetworks(request)
     const isFresh = this.#records.create()
     return await withFileLock(this.#records.lockPath, 'write', async () => {

@@ -222,6 +222,14 @@ describe('bridge network', { skip: isRoot ? false : 'needs root', concurrency: f
     for (const fd of descriptors) closeSync(fd)
   })
 
+  it('waits a moment for the monitor of the last run to let go of the port', async () => {
+    const server = net.createServer().listen(18083, '0.0.0.0')
+    await once(server, 'listening')
+    setTimeout(() => { server.close() }, 100)
+    const web = await start([port({ hostPort: 18083 })])
+    assert.equal(web.reservation.ports[0]?.hostPort, 18083)
+  })
+
   it('gives ten parallel reservations ten addresses', async () => {
     const reservations = await Promise.all(Array.from({ length: 10 }, () => open().reserve({ containerId: nextId(), containerName: 'p', networks: [{ name: 'bridge' }], ports: [port({})] })))
     assert.equal(new Set(reservations.map((entry) => entry.interfaces[0]?.ipv4)).size, 10)
