@@ -69,7 +69,7 @@ function same(podmans: RuntimeSpec, ours: RuntimeSpec): void {
   assert.deepEqual((ours.linux.readonlyPaths ?? []).toSorted(), (podmans.linux.readonlyPaths ?? []).toSorted(), 'read-only paths')
   assert.deepEqual(ours.linux.namespaces.map(({ type }) => type).toSorted(), podmans.linux.namespaces.map(({ type }) => type).toSorted(), 'namespaces')
   assert.deepEqual(mountLines(ours), mountLines(podmans), 'mounts')
-  assert.deepEqual([ours.process.user.uid, ours.process.user.gid, ours.process.user.umask, ours.process.user.additionalGids ?? []], [podmans.process.user.uid, podmans.process.user.gid, podmans.process.user.umask, podmans.process.user.additionalGids ?? []], 'user')
+  assert.deepEqual([ours.process.user.uid, ours.process.user.gid, ours.process.user.umask, (ours.process.user.additionalGids ?? []).toSorted()], [podmans.process.user.uid, podmans.process.user.gid, podmans.process.user.umask, (podmans.process.user.additionalGids ?? []).toSorted()], 'user')
   assert.deepEqual(ours.process.args, podmans.process.args, 'arguments')
   assert.equal(ours.root.readonly ?? false, podmans.root.readonly ?? false)
   assert.deepEqual(ours.linux.resources?.devices, podmans.linux.resources?.devices, 'device rules')

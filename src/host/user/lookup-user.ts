@@ -10,7 +10,10 @@ export interface ContainerUser {
   name: string
   /** '/' when /etc/passwd has no entry. */
   home: string
-  /** Groups beside gid: the memberships, unless a group was asked for, and --group-add. */
+  /**
+   * The memberships, unless a group was asked for, and --group-add. For a user who was asked for also gid itself: without it
+   * a set-gid program could drop the group, and with it what the group is denied (CVE-2022-2989).
+   */
   additionalGids: number[]
   /** False: an entry for `uid` would have to be added to /etc/passwd. */
   isInPasswd: boolean
@@ -45,7 +48,7 @@ export function lookupUser(root: Root, text: string, groupAdd: readonly string[]
     uid, gid,
     name: entry?.name ?? '',
     home: entry === undefined || entry.home === '' ? '/' : entry.home,
-    additionalGids: [...new Set([...memberships, ...added])].filter((id) => id !== gid || added.includes(id)),
+    additionalGids: [...new Set([...(text === '' ? [] : [gid]), ...memberships, ...added])],
     isInPasswd: entry !== undefined,
     isInGroup: groups.some((group) => group.gid === gid),
   }

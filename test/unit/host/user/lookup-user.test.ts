@@ -15,13 +15,13 @@ beforeEach(() => {
 })
 
 test('names, numbers, groups and memberships', () => {
-  assert.deepEqual(lookupUser(root, 'bob'), { uid: 1000, gid: 100, name: 'bob', home: '/home/bob', additionalGids: [10, 99], isInPasswd: true, isInGroup: true })
+  assert.deepEqual(lookupUser(root, 'bob'), { uid: 1000, gid: 100, name: 'bob', home: '/home/bob', additionalGids: [100, 10, 99], isInPasswd: true, isInGroup: true })
   assert.deepEqual(lookupUser(root, '1000').name, 'bob')
   assert.deepEqual(lookupUser(root, ''), { uid: 0, gid: 0, name: 'root', home: '/root', additionalGids: [10], isInPasswd: true, isInGroup: true })
-  assert.deepEqual(lookupUser(root, 'bob:docker'), { uid: 1000, gid: 99, name: 'bob', home: '/home/bob', additionalGids: [], isInPasswd: true, isInGroup: true })
-  assert.deepEqual(lookupUser(root, '5000:6000'), { uid: 5000, gid: 6000, name: '', home: '/', additionalGids: [], isInPasswd: false, isInGroup: false })
+  assert.deepEqual(lookupUser(root, 'bob:docker'), { uid: 1000, gid: 99, name: 'bob', home: '/home/bob', additionalGids: [99], isInPasswd: true, isInGroup: true })
+  assert.deepEqual(lookupUser(root, '5000:6000'), { uid: 5000, gid: 6000, name: '', home: '/', additionalGids: [6000], isInPasswd: false, isInGroup: false })
   assert.equal(lookupUser(root, '42').uid, 7, 'a user named 42 wins over the number')
-  assert.deepEqual(lookupUser(root, 'bob', ['555', 'wheel']).additionalGids, [10, 99, 555])
+  assert.deepEqual(lookupUser(root, 'bob', ['555', 'wheel']).additionalGids, [100, 10, 99, 555])
 })
 
 test('podman says it in these words', () => {
