@@ -1,6 +1,6 @@
 /** Compression of layer blobs, found by magic number as OCI media types cannot be relied on. */
 import type { Transform } from 'node:stream'
-import { TpodError } from '../errors/tpod-error.ts'
+import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
 import type { CompressionName } from './types.ts'
 
 /** Bytes that `detectCompression` wants to see. */
@@ -26,19 +26,72 @@ export function detectCompression(start: Uint8Array): CompressionName {
 
 /** 2^27: zstd's own default ceiling, what `zstd --long` writes. A larger window is refused, since it is held in memory. */
 const zstdWindowLogMaximum = 27
+const chunkBytes = 64 * 1024
 
 /**
- * A decompressing stream of the runtime. Throws COMPRESSION_UNSUPPORTED for bzip2 and xz, which are the external
- * programs' (`externalDecompressor`).
+ * The decompressed stream; every member or frame of it. gzip and zstd are the runtime's, on its thread pool; bzip2 and
+ * xz the host's programs. Errors: ARCHIVE_INVALID, ARCHIVE_TRUNCATED, DECOMPRESSOR_MISSING, or what `blob` throws.
+ * A chunk may be overwritten once the next one is asked for.
  */
-export async function openDecompressor(name: CompressionName, chunkBytes: number): Promise<Transform> {
+export async function* decompress(
+  name: CompressionName,
+  blob: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (name === 'none') yield* blob
+  else if (name === 'bzip2' || name === 'xz') {
+    const { decompressExternally } = await import('./external-decompressor.ts')
+    yield* decompressExternally(name, blob, signal)
+  } else yield* decompressWithRuntime(name, blob)
+}
+
+async function* decompressWithRuntime(name: 'gzip' | 'zstd', blob: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const stream = await openDecompressor(name)
+  let sourceFailure: { error: unknown } | undefined
+  const fed = feed(stream, blob).catch((error: unknown) => {
+    sourceFailure = { error }
+    stream.destroy(error instanceof Error ? error : new Error(String(error)))
+  })
+  try {
+    yield* stream as AsyncIterable<Buffer>
+    await fed
+  } catch (error) {
+    throw sourceFailure === undefined ? describe(error, name) : sourceFailure.error
+  } finally {
+    stream.destroy()
+  }
+  if (sourceFailure !== undefined) throw (sourceFailure as { error: unknown }).error
+}
+
+async function openDecompressor(name: 'gzip' | 'zstd'): Promise<Transform> {
   const zlib = await import('node:zlib')
   if (name === 'gzip') return zlib.createGunzip({ chunkSize: chunkBytes })
-  if (name === 'zstd') {
-    const params = { [zlib.constants.ZSTD_d_windowLogMax]: zstdWindowLogMaximum }
-    return zlib.createZstdDecompress({ chunkSize: chunkBytes, params })
+  const params = { [zlib.constants.ZSTD_d_windowLogMax]: zstdWindowLogMaximum }
+  return zlib.createZstdDecompress({ chunkSize: chunkBytes, params })
+}
+
+/** Waits after each chunk until it was taken in, so that the source may use its memory again. */
+async function feed(stream: Transform, blob: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of blob) {
+    await new Promise<void>((resolve) => {
+      stream.once('close', resolve)
+      stream.write(chunk, () => {
+        stream.off('close', resolve)
+        resolve()
+      })
+    })
+    if (stream.destroyed) return
   }
-  throw new TpodError('COMPRESSION_UNSUPPORTED', `decompress ${name}: not built in`)
+  stream.end()
+}
+
+function describe(error: unknown, name: CompressionName): TpodError {
+  const isShort = errorCode(error) === 'Z_BUF_ERROR'
+  const why = isShort ? 'the data ends early' : errorMessage(error)
+  return new TpodError(isShort ? 'ARCHIVE_TRUNCATED' : 'ARCHIVE_INVALID', `decompress ${name}: ${why}`, {
+    cause: error,
+    remedy: 'fetch the image again',
+  })
 }
 
 /** Guards against decompression bombs. gzip cannot exceed 1032:1 and zstd of real files does not. */

@@ -1,13 +1,11 @@
-/** Unpacking of one layer: this side reads the blob and hands it to a confined worker thread. */
-import type { Worker } from 'node:worker_threads'
+/** Unpacking of one layer: this side reads and decompresses the blob, a confined worker thread does the rest. */
+import { createHash } from 'node:crypto'
 import { TpodError, throwIfAborted } from '../errors/tpod-error.ts'
-import { checkExpansion, detectCompression, magicBytes } from './compression.ts'
-import type { CompressionName, StageLayer, StageLayerOptions, StagedContent } from './types.ts'
-import type { FromWorker, ToWorker, WorkerInput } from './worker-protocol.ts'
-
-/** Buffers on their way to the worker: bounds memory, and lets reading and unpacking overlap. */
-const bufferBytes = 128 * 1024
-const bufferCount = 6
+import { checkExpansion, decompress, detectCompression, magicBytes } from './compression.ts'
+import { TarSplitFile } from './tar-split-file.ts'
+import type { StageLayer } from './types.ts'
+import { UnpackWorker } from './unpack-worker.ts'
+import type { WorkerInput } from './worker-protocol.ts'
 
 /**
  * Unpacks a layer blob into `options.directory` and measures it. Memory stays flat whatever the layer's size. Several
@@ -19,183 +17,69 @@ const bufferCount = 6
  * caller's to remove. A killed process leaves just these.
  */
 export const stageLayer: StageLayer = async (blob, options) => {
-  throwIfAborted(options.signal)
+  const { directory, tarSplitPath, whiteouts, idMaps, ignoreChownErrors, signal } = options
+  throwIfAborted(signal)
   const { start, rest } = await readStart(blob)
   const compression = detectCompression(start)
-  if (compression === 'bzip2' || compression === 'xz') return stageExternally(compression, rest, options)
-  return stageWithWorker(compression, rest, options)
-}
-
-/** For compressions of the host's programs the blob is measured here, and the worker gets a plain tar. */
-async function stageExternally(
-  compression: 'bzip2' | 'xz',
-  blob: AsyncIterable<Uint8Array>,
-  options: StageLayerOptions,
-): Promise<StagedContent> {
-  const [{ createHash }, { decompressExternally }] = await Promise.all([
-    import('node:crypto'),
-    import('./external-decompressor.ts'),
-  ])
-  const hash = createHash('sha256')
-  let blobSizeBytes = 0
-  let tarBytes = 0
-  async function* measured(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of blob) {
-      hash.update(chunk)
-      blobSizeBytes += chunk.length
-      yield chunk
-    }
-  }
-  async function* bounded(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of decompressExternally(compression, measured(), options.signal)) {
-      tarBytes += chunk.length
-      checkExpansion(blobSizeBytes, tarBytes)
-      yield chunk
-    }
-  }
-  const content = await stageWithWorker('none', bounded(), options)
-  return { ...content, blobDigest: `sha256:${hash.digest('hex')}`, blobSizeBytes, compression }
-}
-
-async function stageWithWorker(
-  compression: CompressionName,
-  blob: AsyncIterable<Uint8Array>,
-  options: StageLayerOptions,
-): Promise<StagedContent> {
-  const { directory, tarSplitPath, whiteouts, idMaps, ignoreChownErrors } = options
   const input: WorkerInput = {
-    compression, directory, tarSplitPath, whiteouts,
+    directory, whiteouts,
     ...(idMaps === undefined ? {} : { idMaps }),
     ...(ignoreChownErrors === undefined ? {} : { ignoreChownErrors }),
   }
-  const { Worker } = await import('node:worker_threads')
-  const worker = new UnpackWorker(new Worker(workerUrl(), { workerData: input }))
-  const onAbort = () => worker.fail(options.signal?.reason as Error)
-  options.signal?.addEventListener('abort', onAbort)
+  const worker = new UnpackWorker(input, (lines) => tarSplit.write(lines))
+  const tarSplit = new TarSplitFile(tarSplitPath, (error) => worker.fail(error))
+  const onAbort = () => worker.fail(signal?.reason as Error)
+  signal?.addEventListener('abort', onAbort)
+  const measured = new MeasuredBlob(rest)
+  const pumped = pump(decompress(compression, measured, signal), measured, worker, tarSplit)
   try {
-    for await (const chunk of blob) await worker.write(chunk)
-    return await worker.finish()
+    pumped.catch(() => undefined)
+    // A source may wait for the network for ever: a failure or an abort does not wait for it.
+    await Promise.race([pumped, worker.failed])
+    const content = await worker.finish()
+    await tarSplit.finish()
+    worker.check()
+    return { ...content, blobDigest: measured.digest(), blobSizeBytes: measured.sizeBytes, compression }
   } finally {
-    options.signal?.removeEventListener('abort', onAbort)
-    await worker.close()
+    signal?.removeEventListener('abort', onAbort)
+    await Promise.all([worker.close(), tarSplit.abandon()])
   }
 }
 
-/** This side of the worker. Every wait ends at the worker's first failure. */
-class UnpackWorker {
-  private readonly worker: Worker
-  private readonly free: ArrayBuffer[] = []
-  private made = 0
-  private filling: ArrayBuffer | undefined
-  private filled = 0
-  private failure: Error | undefined
-  private content: StagedContent | undefined
-  private wake: (() => void) | undefined
-  private hasExited = false
-  private readonly exited: Promise<void>
-
-  constructor(worker: Worker) {
-    this.worker = worker
-    worker.on('message', (message: FromWorker) => this.take(message))
-    worker.on('error', (error: Error) => this.fail(new TpodError('UNPACK_FAILED', `unpack the layer: ${error.message}`, { cause: error })))
-    this.exited = new Promise((resolve) => {
-      worker.on('exit', () => {
-        this.hasExited = true
-        if (this.content === undefined) this.fail(new TpodError('UNPACK_FAILED', 'unpack the layer: the worker ended early'))
-        resolve()
-      })
-    })
+/** Moves the tar to the worker; ends at its next chunk after a failure. */
+async function pump(tar: AsyncIterable<Uint8Array>, measured: MeasuredBlob, worker: UnpackWorker, tarSplit: TarSplitFile): Promise<void> {
+  let tarBytes = 0
+  for await (const chunk of tar) {
+    tarBytes += chunk.length
+    checkExpansion(measured.sizeBytes, tarBytes)
+    await worker.write(chunk)
+    await tarSplit.room()
   }
-
-  /** Copies `chunk`; resolves at once while a buffer is free. */
-  async write(chunk: Uint8Array): Promise<void> {
-    let offset = 0
-    while (offset < chunk.length) {
-      this.filling ??= await this.takeBuffer()
-      const length = Math.min(chunk.length - offset, bufferBytes - this.filled)
-      new Uint8Array(this.filling, this.filled, length).set(chunk.subarray(offset, offset + length))
-      offset += length
-      this.filled += length
-      if (this.filled === bufferBytes) this.send()
-    }
-    if (this.failure !== undefined) throw this.failure
-  }
-
-  async finish(): Promise<StagedContent> {
-    if (this.filled > 0) this.send()
-    this.post({ kind: 'end' })
-    while (this.content === undefined) await this.change()
-    return this.content
-  }
-
-  /** Ends the thread; it closes its files first. Idempotent. */
-  async close(): Promise<void> {
-    if (this.hasExited) return
-    if (this.content === undefined) this.post({ kind: 'abort' })
-    const { setTimeout: delay } = await import('node:timers/promises')
-    const timer = new AbortController()
-    // A thread in one long system call ends after it; no caller should wait for that.
-    await Promise.race([this.exited, delay(2_000, undefined, { signal: timer.signal }).catch(() => undefined)])
-    timer.abort()
-    if (!this.hasExited) await this.worker.terminate()
-  }
-
-  fail(error: Error): void {
-    this.failure ??= error
-    this.wake?.()
-  }
-
-  private take(message: FromWorker): void {
-    if (message.kind === 'used') this.free.push(message.buffer)
-    else if (message.kind === 'done') this.content = message.content
-    else if (message.kind === 'failed') {
-      const { code, message: text, remedy } = message.error
-      this.fail(new TpodError(code ?? 'UNPACK_FAILED', text, remedy === undefined ? {} : { remedy }))
-    }
-    this.wake?.()
-  }
-
-  private send(): void {
-    if (this.filling === undefined) return
-    this.post({ kind: 'chunk', buffer: this.filling, length: this.filled }, [this.filling])
-    this.filling = undefined
-    this.filled = 0
-  }
-
-  private post(message: ToWorker, transfer: ArrayBuffer[] = []): void {
-    if (!this.hasExited) this.worker.postMessage(message, transfer)
-  }
-
-  private async takeBuffer(): Promise<ArrayBuffer> {
-    for (;;) {
-      const free = this.free.pop()
-      if (free !== undefined) return free
-      if (this.made < bufferCount) {
-        this.made++
-        return new ArrayBuffer(bufferBytes)
-      }
-      await this.change()
-    }
-  }
-
-  /** Waits for the next message; throws the failure, if there is one. */
-  private async change(): Promise<void> {
-    if (this.failure === undefined) {
-      await new Promise<void>((resolve) => (this.wake = resolve))
-      this.wake = undefined
-    }
-    if (this.failure !== undefined) throw this.failure
-  }
+  if (tarBytes > 0 || measured.sizeBytes === 0) return
+  throw new TpodError('ARCHIVE_TRUNCATED', 'decompress the layer: the data ends early', { remedy: 'fetch the image again' })
 }
 
-/**
- * Where the worker's code is: beside this file, as source or compiled for Node; in the Bun executable under the path
- * that it has below src/, since `bun build --compile src/main.ts src/archive/worker.ts` keeps that.
- */
-function workerUrl(): URL {
-  const here = import.meta.url
-  if (here.includes('/$bunfs/')) return new URL('./archive/worker.js', here)
-  return new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
+/** Passes a blob through, measuring it. */
+class MeasuredBlob implements AsyncIterable<Uint8Array> {
+  sizeBytes = 0
+  private readonly hash = createHash('sha256')
+  private readonly blob: AsyncIterable<Uint8Array>
+
+  constructor(blob: AsyncIterable<Uint8Array>) {
+    this.blob = blob
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of this.blob) {
+      this.hash.update(chunk)
+      this.sizeBytes += chunk.length
+      yield chunk
+    }
+  }
+
+  digest(): string {
+    return `sha256:${this.hash.digest('hex')}`
+  }
 }
 
 /** Reads until the magic number is there; `rest` is the whole stream, what was read included. */

@@ -1,20 +1,20 @@
 /** Messages between stage-layer.ts and its worker thread. */
-import type { CompressionName, StageLayerOptions, StagedContent } from './types.ts'
+import type { UnpackedTar } from './layer-unpacker.ts'
+import type { UnpackOptions } from './unpacker.ts'
 
-export interface WorkerInput extends Pick<StageLayerOptions, 'directory' | 'tarSplitPath' | 'whiteouts' | 'idMaps' | 'ignoreChownErrors'> {
-  compression: CompressionName
+export interface WorkerInput extends UnpackOptions {
+  directory: string
 }
 
 export type ToWorker =
-  /** `length` bytes of a buffer that changes hands and comes back with 'used'. */
+  /** `length` bytes of tar in a buffer that changes hands and comes back with 'used'. */
   | { kind: 'chunk'; buffer: ArrayBuffer; length: number }
   | { kind: 'end' }
   | { kind: 'abort' }
 
 export type FromWorker =
-  | { kind: 'ready' }
-  | { kind: 'used'; buffer: ArrayBuffer }
-  | { kind: 'done'; content: StagedContent }
+  | { kind: 'used'; buffer: ArrayBuffer; tarSplitLines: string }
+  | { kind: 'done'; content: UnpackedTar; tarSplitLines: string }
   | { kind: 'failed'; error: SerializedError }
 
 export interface SerializedError {

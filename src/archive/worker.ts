@@ -1,53 +1,67 @@
 /**
  * Entry point of the thread that unpacks one layer. It takes its own file system context (unshare), makes the layer's
- * directory its root (chroot) and then only works with paths below it. Everything it needs is imported and opened
- * before; all path calls are synchronous, since the runtime's pool threads are not confined.
+ * directory its root (chroot) and then only works with paths below it.
+ *
+ * Everything here is synchronous, and must stay so: work given to the runtime's thread pool could make the pool start
+ * a thread, which would inherit this thread's root, and later serve the main thread's file calls from inside the layer.
+ * For the same reason nothing may be imported lazily. Compression is therefore the main thread's.
  */
-import { closeSync, openSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
 import { native } from '../host/native/native.ts'
-import { LayerPipeline } from './layer-pipeline.ts'
+import { LayerUnpacker } from './layer-unpacker.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './worker-protocol.ts'
 
 const CLONE_FS = 0x200
 
-/** Serves one layer; every path ends by closing the port, and with it the thread. */
-async function serve(port: MessagePort, input: WorkerInput): Promise<void> {
-  const tarSplitFd = openSync(input.tarSplitPath, 'wx', 0o600)
-  let pipeline: LayerPipeline | undefined
-  try {
-    pipeline = new LayerPipeline({ ...input, tarSplitFd })
-    await pipeline.start()
-    confine(input.directory)
-    await serveMessages(port, pipeline)
-  } finally {
-    pipeline?.abandon()
-    closeSync(tarSplitFd)
+/** Serves one layer; the end, an abort or the first failure closes the port, and with it ends the thread. */
+function serve(port: MessagePort, input: WorkerInput): void {
+  let unpacker: LayerUnpacker | undefined
+  const stop = () => {
+    unpacker?.abandon()
+    unpacker = undefined
+    port.close()
   }
+  const attempt = (action: () => void) => {
+    try {
+      action()
+    } catch (error) {
+      post(port, { kind: 'failed', error: serialize(error) })
+      stop()
+    }
+  }
+  attempt(() => {
+    confine(input.directory)
+    unpacker = new LayerUnpacker(input)
+  })
+  port.on('message', (message: ToWorker) => {
+    attempt(() => {
+      if (unpacker === undefined) return
+      if (message.kind === 'chunk') takeChunk(port, unpacker, message.buffer, message.length)
+      else if (message.kind === 'end') finish(port, unpacker)
+      if (message.kind !== 'chunk') stop()
+    })
+  })
 }
 
-/** Takes messages one after the other until the end or the first failure. */
-function serveMessages(port: MessagePort, pipeline: LayerPipeline): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let turn: Promise<void> = Promise.resolve()
-    const handle = async (message: ToWorker): Promise<void> => {
-      if (message.kind === 'chunk') {
-        await pipeline.write(Buffer.from(message.buffer, 0, message.length))
-        port.postMessage({ kind: 'used', buffer: message.buffer } satisfies FromWorker, [message.buffer])
-      } else if (message.kind === 'end') {
-        port.postMessage({ kind: 'done', content: await pipeline.finish() } satisfies FromWorker)
-        resolve()
-      }
-    }
-    port.on('message', (message: ToWorker) => {
-      // An abort does not wait for its turn; the failure it causes ends the others.
-      if (message.kind === 'abort') reject(new TpodError('ABORTED', 'unpack the layer: stopped'))
-      else turn = turn.then(() => handle(message)).catch(reject)
-    })
-    port.postMessage({ kind: 'ready' } satisfies FromWorker)
-  })
+function takeChunk(port: MessagePort, unpacker: LayerUnpacker, buffer: ArrayBuffer, length: number): void {
+  unpacker.push(Buffer.from(buffer, 0, length))
+  post(port, { kind: 'used', buffer, tarSplitLines: unpacker.takeTarSplitLines(false) }, [buffer])
+}
+
+function finish(port: MessagePort, unpacker: LayerUnpacker): void {
+  const content = unpacker.finish()
+  post(port, { kind: 'done', content, tarSplitLines: unpacker.takeTarSplitLines(true) })
+}
+
+function post(port: MessagePort, message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer)
+}
+
+function serialize(error: unknown): { code: string | undefined; message: string; remedy: string | undefined } {
+  const remedy = error instanceof TpodError ? error.remedy : undefined
+  return { code: errorCode(error), message: errorMessage(error), remedy }
 }
 
 /** Throws CONFINEMENT_FAILED: nothing is ever unpacked without it. */
@@ -63,12 +77,4 @@ function confine(directory: string): void {
   }
 }
 
-const port = parentPort
-if (port !== null) {
-  serve(port, workerData as WorkerInput)
-    .catch((error: unknown) => {
-      const remedy = error instanceof TpodError ? error.remedy : undefined
-      port.postMessage({ kind: 'failed', error: { code: errorCode(error), message: errorMessage(error), remedy } } satisfies FromWorker)
-    })
-    .finally(() => port.close())
-}
+if (parentPort !== null) serve(parentPort, workerData as WorkerInput)
