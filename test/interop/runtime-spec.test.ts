@@ -59,8 +59,15 @@ function mountLines(spec: RuntimeSpec): string[] {
   return spec.mounts.filter((mount) => mount.destination !== '/run/.containerenv').map((mount) => `${mount.destination} ${mount.type} ${mount.options.toSorted().join(',')}`).toSorted()
 }
 
+function caps(spec: RuntimeSpec): unknown {
+  return Object.fromEntries(['bounding', 'effective', 'permitted', 'inheritable', 'ambient'].map((key) => [key, (spec.process.capabilities?.[key as 'bounding'] ?? []).toSorted()]))
+}
+
+function environment(spec: RuntimeSpec): string[] {
+  return spec.process.env.filter((entry) => !/^(TERM|HOSTNAME)=/.test(entry)).toSorted()
+}
+
 function same(podmans: RuntimeSpec, ours: RuntimeSpec): void {
-  const caps = (spec: RuntimeSpec): unknown => Object.fromEntries(['bounding', 'effective', 'permitted', 'inheritable', 'ambient'].map((key) => [key, (spec.process.capabilities?.[key as 'bounding'] ?? []).toSorted()]))
   assert.deepEqual(caps(ours), caps(podmans), 'capabilities')
   assert.deepEqual(seccompLines(ours), seccompLines(podmans), 'seccomp')
   assert.deepEqual([ours.linux.seccomp?.defaultAction, ours.linux.seccomp?.architectures], [podmans.linux.seccomp?.defaultAction, podmans.linux.seccomp?.architectures])
@@ -73,7 +80,6 @@ function same(podmans: RuntimeSpec, ours: RuntimeSpec): void {
   assert.deepEqual(ours.process.args, podmans.process.args, 'arguments')
   assert.equal(ours.root.readonly ?? false, podmans.root.readonly ?? false)
   assert.deepEqual(ours.linux.resources?.devices, podmans.linux.resources?.devices, 'device rules')
-  const environment = (spec: RuntimeSpec): string[] => spec.process.env.filter((entry) => !/^(TERM|HOSTNAME)=/.test(entry)).toSorted()
   assert.deepEqual(environment(ours), environment(podmans), 'environment')
 }
 

@@ -14,7 +14,7 @@ export async function prepareVolumes(engine: Engine, config: ContainerConfig, ro
     mountVolume(await createVolume(paths, { name: mount.name, anonymous: mount.anonymous === true }, true))
     if (mount.copyUp === true && !mount.options.includes('nocopy')) {
       const { fillVolume } = await import('../volume/fill-volume.ts')
-      await fillVolume(paths, mount.name, rootfs, mount.destination)
+      await fillVolume(paths, mount.name, rootfs, mount.destination, config.process.user)
     }
   }
 }

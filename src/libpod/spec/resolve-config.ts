@@ -11,6 +11,7 @@ import { findSignal } from '../../oci/signals.ts'
 import type { ContainerConfig, ContainerSpec, ResolvedMount } from '../types.ts'
 import type { VolumePaths } from '../volume/volume-store.ts'
 import { checkTimezone } from './container-files.ts'
+import { parseDeviceFlag } from './parse/device-flags.ts'
 import { parseUmask } from './parse/numbers.ts'
 import { resolveEnvironment } from './resolve-environment.ts'
 import { resolveMounts } from './resolve-mounts.ts'
@@ -103,6 +104,7 @@ function withDefaults(spec: ContainerSpec, config: EngineConfig): ContainerSpec 
   }
   return {
     ...spec, network, init, readOnly: spec.readOnly || containers.readOnly,
+    devices: [...containers.devices.map(parseDeviceFlag), ...spec.devices],
     ...(init ? { initPath: findInit(spec.initPath, config) } : {}),
     ...(timezone === undefined ? {} : { timezone }),
   }

@@ -1,7 +1,8 @@
 /** Copy-up: an empty new volume takes what the image has at its place, once. */
-import { closeSync, constants } from 'node:fs'
+import { chownSync, closeSync, constants } from 'node:fs'
 import { errorCode } from '../../errors/tpod-error.ts'
 import { openInRoot } from '../../host/fs/in-root.ts'
+import { lookupUser } from '../../host/user/lookup-user.ts'
 import { copyTree } from '../../host/fs/copy-tree.ts'
 import { withVolumeLock } from './volume-lock.ts'
 import { hasEntries, readRecord, volumeMountpoint, writeRecord } from './volume-store.ts'
@@ -10,9 +11,10 @@ import type { VolumePaths } from './volume-store.ts'
 /**
  * Fills volume `name` from `containerPath` of the mounted root file system, with owners, modes, times and xattrs; the volume's
  * own directory takes the image directory's owner and mode. Does nothing when the volume was filled or used before, or holds
- * anything (CVE-2020-1726). Takes the volume's lock. After a crash in the middle the next call completes it: the record says `isFilling`.
+ * anything (CVE-2020-1726). Where the image has no such directory, a new volume belongs to `user` (`--user`'s text), who could not
+ * write to it otherwise. Takes the volume's lock. After a crash in the middle the next call completes it: the record says `isFilling`.
  */
-export async function fillVolume(paths: VolumePaths, name: string, rootfs: string, containerPath: string): Promise<void> {
+export async function fillVolume(paths: VolumePaths, name: string, rootfs: string, containerPath: string, user = ''): Promise<void> {
   await withVolumeLock(paths, name, async () => {
     const record = readRecord(paths, name) as FillingRecord | undefined
     if (record === undefined || record.isFilled) return
@@ -20,7 +22,10 @@ export async function fillVolume(paths: VolumePaths, name: string, rootfs: strin
     const isEmpty = !hasEntries(target)
     if (isEmpty || record.isFilling) {
       const source = openDirectory(rootfs, containerPath)
-      if (source !== undefined) {
+      if (source === undefined) {
+        const { uid, gid } = lookupUser(rootfs, user)
+        if (isEmpty && uid + gid > 0) chownSync(target, uid, gid)
+      } else {
         await writeRecord(paths, { ...record, isFilling: true } as FillingRecord)
         try {
           await copyTree(source, target)

@@ -90,3 +90,9 @@ test('a symlink in the image does not make the host the source', async () => {
   await fillVolume(paths, 'v', rootfs, '/data')
   assert.deepEqual(readdirSync(mountpoint), ['from-image'])
 })
+
+test('a new volume where the image has nothing belongs to the user', { skip: process.getuid?.() === 0 ? false : 'needs root' }, async () => {
+  const { mountpoint } = await createVolume(paths, { name: 'v' })
+  await fillVolume(paths, 'v', rootfs, '/nothing/here', '1000:1001')
+  assert.deepEqual([statSync(mountpoint).uid, statSync(mountpoint).gid], [1000, 1001])
+})
