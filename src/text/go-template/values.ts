@@ -10,7 +10,7 @@ export function isGoMap(value: object): boolean {
   if (prototype === null) return true
   if (prototype !== Object.prototype) return false
   const keys = Object.keys(value)
-  return keys.length === 0 || keys.some((key) => !/^\p{Lu}[\p{L}\p{Nd}_]*$/u.test(key))
+  return keys.length === 0 || keys.some((key) => !/^[A-Z]\w*$/.test(key))
 }
 
 /** Sorted by key, as Go prints and ranges over maps. */
