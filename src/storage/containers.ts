@@ -38,7 +38,8 @@ export async function createContainerRecord(context: StoreContext, wanted: NewCo
       await transaction.save()
       return record
     } catch (error) {
-      await removeLayers(context, transaction, trash, [layer.id])
+      // On a full disk this fails too; the layer stays marked incomplete, and the first error is the one to report.
+      await removeLayers(context, transaction, trash, [layer.id]).catch(() => undefined)
       throw error
     }
   })

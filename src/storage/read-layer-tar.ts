@@ -86,7 +86,7 @@ function parseEntry(path: string, line: Buffer): SplitEntry {
 }
 
 function* fileBytes(layerId: string, descriptors: readonly number[], entry: SplitEntry): Generator<Uint8Array> {
-  const name = entry.name_raw === undefined ? (entry.name ?? '') : Buffer.from(entry.name_raw, 'base64').toString('latin1')
+  const name = entry.name_raw === undefined ? (entry.name ?? '') : Buffer.from(entry.name_raw, 'base64')
   const expected = Buffer.from(entry.payload ?? '', 'base64')
   const fd = openInLayers(layerId, descriptors, name)
   const crc = new Uint8Array(8)
@@ -107,7 +107,7 @@ function* fileBytes(layerId: string, descriptors: readonly number[], entry: Spli
 }
 
 /** Opens the file inside the layer, links resolved as the container would: an absolute one must not lead to the host. */
-function openInLayers(layerId: string, descriptors: readonly number[], name: string): number {
+function openInLayers(layerId: string, descriptors: readonly number[], name: string | Buffer): number {
   let first: unknown
   for (const fd of descriptors) {
     try {
@@ -121,8 +121,8 @@ function openInLayers(layerId: string, descriptors: readonly number[], name: str
   throw damaged(layerId, name, errorMessage(first))
 }
 
-function damaged(layerId: string, name: string, why: string): TpodError {
-  return new TpodError('LAYER_DAMAGED', `read layer ${layerId.slice(0, 12)}, file ${name}: ${why}`, {
+function damaged(layerId: string, name: string | Buffer, why: string): TpodError {
+  return new TpodError('LAYER_DAMAGED', `read layer ${layerId.slice(0, 12)}, file ${name.toString()}: ${why}`, {
     remedy: 'remove the images that use the layer and pull them again',
   })
 }

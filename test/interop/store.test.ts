@@ -1,7 +1,7 @@
 // One store on disk, two implementations: what podman, skopeo and buildah make we read, and the other way round.
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { openStore } from '../../src/storage/open-store.ts'
@@ -148,6 +148,23 @@ test('overwritten, truncated and missing files are found by the check', async ()
   const hash = createHash('sha256')
   for await (const bytes of store.readLayerTar(image.layer!)) hash.update(bytes)
   assert.equal(`sha256:${hash.digest('hex')}`, (await store.findLayer(image.layer!))?.['diff-digest'])
+})
+
+test('names that are not UTF-8 come in, are checked, read back and removed', async () => {
+  const store = await open()
+  const tree = join(host.directory, 'odd')
+  mkdirSync(tree)
+  for (const bytes of [[0xff, 0x41], [0xc3, 0x28, 0x42]]) writeFileSync(Buffer.concat([Buffer.from(`${tree}/`), Buffer.from(bytes)]), `content ${bytes.join(' ')}`)
+  expectOk(['tar'], host.run('tar', ['-C', tree, '-cf', join(host.directory, 'odd.tar'), '.']))
+  const staged = await store.stageLayer(createReadStream(join(host.directory, 'odd.tar')))
+  const layer = await store.commitLayer(staged, undefined)
+  assert.deepEqual(await store.checkLayers([layer.id]), [])
+  const manifest = Buffer.from('{}')
+  const digest = `sha256:${createHash('sha256').update(manifest).digest('hex')}`
+  await store.putImage({ id: 'f'.repeat(64), digest, names: [], layer: layer.id, bigData: new Map([['manifest', manifest]]) })
+  assert.deepEqual((await store.deleteImage('f'.repeat(64))).removedLayers, [layer.id])
+  assertNoHalfLayers(host)
+  assert.deepEqual(readdirSync(join(host.graphRoot, 'overlay/tempdirs')), [])
 })
 
 test('a container on layers of a read-only store', async () => {

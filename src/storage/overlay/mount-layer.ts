@@ -1,4 +1,5 @@
 import { existsSync, rmSync, statSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { getSystemErrorMessage } from 'node:util'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
@@ -90,7 +91,14 @@ export function unmountPath(path: string): void {
  * parsing the mount table: with thousands of mounts that costs milliseconds, and the table also lists hidden ones.
  */
 export function isLayerMounted(merged: string): boolean {
-  const mounted = statSync(merged, { throwIfNoEntry: false })
+  let mounted: Stats | undefined
+  try {
+    mounted = statSync(merged, { throwIfNoEntry: false })
+  } catch (error) {
+    // A mount program that died leaves its mount, and each access fails.
+    if (errorCode(error) === 'ENOTCONN') return true
+    throw error
+  }
   if (mounted === undefined) return false
   return mounted.dev !== statSync(merged.slice(0, merged.lastIndexOf('/'))).dev
 }
