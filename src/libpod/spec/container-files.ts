@@ -78,7 +78,7 @@ export function prepareWorkingDirectory(input: BundleFilesInput): void {
   if (config.mounts.some((mount) => cwd === mount.destination || cwd.startsWith(`${mount.destination}/`))) return
   const found = statInRoot(rootfs, cwd)
   if (found?.isDirectory()) return
-  if (found !== undefined) throw new TpodError('WORKDIR', `start container ${config.id.slice(0, 12)}: workdir ${JSON.stringify(cwd)} is not a directory`, { exitCode: 126 })
+  if (found !== undefined) throw new TpodError('WORKDIR', `workdir ${JSON.stringify(cwd)} exists on container ${config.id}, but is not a directory`, { exitCode: 126 })
   if (config.spec.workingDir !== undefined) {
     throw new TpodError('WORKDIR', `workdir ${JSON.stringify(cwd)} does not exist on container ${config.id}`, { exitCode: 126 })
   }
