@@ -4,17 +4,21 @@ import { createRequire } from 'node:module'
 declare const Bun: { embeddedFiles: readonly { name: string }[] }
 
 export function loadAddon(): unknown {
-  if (typeof Bun === 'undefined') {
-    return createRequire(import.meta.url)('../../../native/build/Release/tpod.node')
-  }
+  if (typeof Bun === 'undefined') return loadFromPackage()
   try {
     // A literal require is what the bundler embeds into the executable.
     return require('../../../native/build/Release/tpod.node')
   } catch (error) {
     const embedded = Bun.embeddedFiles.find(({ name }) => name.endsWith('.node'))
-    if (embedded === undefined) throw error
+    if (embedded === undefined) return loadFromPackage()
     return loadFromCopy(`/$bunfs/root/${embedded.name}`, error)
   }
+}
+
+/** The sources in src/ and their compiled twins in dist/lib/ stand at different depths of the package. */
+function loadFromPackage(): unknown {
+  const root = import.meta.url.endsWith('.ts') ? '../../..' : '../../../..'
+  return createRequire(import.meta.url)(`${root}/native/build/Release/tpod.node`)
 }
 
 /**
