@@ -1,10 +1,11 @@
+import type { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerSpec } from '../types.ts'
 import { withContainerLock } from '../state/container-lock.ts'
 import { ownLive } from '../state/live-marker.ts'
 import type { AttachStreams } from './attach-streams.ts'
 import { createContainer, type CreateOptions } from './create-container.ts'
-import { launchContainer } from './launch-container.ts'
+import { launchContainer, type LaunchedContainer } from './launch-container.ts'
 import { removeAfterFailedStart, stayAttached, type StartResult } from './start-container.ts'
 
 export interface RunOptions extends CreateOptions {
@@ -25,9 +26,9 @@ export interface RunOptions extends CreateOptions {
 export async function runContainer(engine: Engine, spec: ContainerSpec, options: RunOptions): Promise<StartResult> {
   const config = await createContainer(engine, spec, options)
   options.onCreated?.(config)
-  const owner = options.detach ? undefined : await ownLive(engine.state, config.id)
+  let owner: LockFile | undefined
   try {
-    const launched = await launchNew(engine, config, options)
+    const launched = await launchNew(engine, config, options, (lock) => { owner = lock })
     const recovery = recoverQuietly(engine)
     const result = owner === undefined ? { id: config.id } : await stayAttached(engine, config.id, launched, owner)
     await recovery
@@ -37,11 +38,17 @@ export async function runContainer(engine: Engine, spec: ContainerSpec, options:
   }
 }
 
-async function launchNew(engine: Engine, config: ContainerConfig, options: RunOptions): ReturnType<typeof launchContainer> {
+async function launchNew(
+  engine: Engine, config: ContainerConfig, options: RunOptions, onOwned: (owner: LockFile) => void,
+): Promise<LaunchedContainer> {
+  const { onWarning } = options
   try {
-    return await withContainerLock(engine.state, config.id, (locked) => launchContainer(engine, locked.config, {
-      isForeground: !options.detach, onWarning: options.onWarning, ...(options.detach ? {} : { streams: options.streams ?? {} }),
-    }))
+    return await withContainerLock(engine.state, config.id, async (locked) => {
+      if (options.detach) return launchContainer(engine, locked.config, { isForeground: false, onWarning })
+      // Under the container's lock: a marker that nobody holds yet looks like a dead process's to recover.
+      onOwned(await ownLive(engine.state, config.id))
+      return launchContainer(engine, locked.config, { isForeground: true, streams: options.streams ?? {}, onWarning })
+    })
   } catch (error) {
     if (config.spec.remove) await removeAfterFailedStart(engine, config)
     throw error
