@@ -1,5 +1,6 @@
 /** Runs a helper program to its end and collects what it printed. */
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
 import { TpodError, errorCode, errorMessage, throwIfAborted } from '../../errors/tpod-error.ts'
 
@@ -26,7 +27,7 @@ export interface RunResult {
 }
 
 const fedoraNames: Readonly<Record<string, string>> = { ip: 'iproute', nft: 'nftables', newuidmap: 'shadow-utils', newgidmap: 'shadow-utils' }
-const debianNames: Readonly<Record<string, string>> = { ip: 'iproute2', nft: 'nftables', newuidmap: 'uidmap', newgidmap: 'uidmap', 'fusermount3': 'fuse3' }
+const debianNames: Readonly<Record<string, string>> = { ip: 'iproute2', nft: 'nftables', newuidmap: 'uidmap', newgidmap: 'uidmap', fusermount3: 'fuse3' }
 
 function missingHelper(file: string, cause: unknown): TpodError {
   const name = file.slice(file.lastIndexOf('/') + 1)
@@ -96,7 +97,9 @@ function timeoutError(file: string, timeoutMs: number): TpodError {
 }
 
 function startFailure(file: string, options: RunOptions, error: unknown): TpodError {
-  // A missing working directory is reported with the same code; then the program may well be there.
-  if (errorCode(error) === 'ENOENT' && options.cwd === undefined) return missingHelper(file, error)
+  // A missing working directory is reported with the same code.
+  const isDirectoryThere = options.cwd === undefined || existsSync(options.cwd)
+  if (errorCode(error) === 'ENOENT' && isDirectoryThere) return missingHelper(file, error)
+  if (!isDirectoryThere) return new TpodError('HELPER_FAILED', `run ${file} in ${options.cwd}: no such directory`, { cause: error })
   return new TpodError('HELPER_FAILED', `run ${file}: ${errorMessage(error)}`, { cause: error })
 }

@@ -35,7 +35,8 @@ test('input that nobody reads, and much output, do no harm', async () => {
 test('a missing program names the package; a missing directory does not', async () => {
   await assert.rejects(runCommand('/usr/bin/nft-not-here/nft', []), { code: 'HELPER_MISSING', remedy: 'install the package nftables' })
   await assert.rejects(runCommand('/no/ip', []), { remedy: 'install the package iproute2 (Debian, Ubuntu) or iproute (Fedora)' })
-  await assert.rejects(runCommand('true', [], { cwd: '/no/such/directory' }), { code: 'HELPER_FAILED' })
+  await assert.rejects(runCommand('true', [], { cwd: '/no/such' }), { code: 'HELPER_FAILED', message: 'run true in /no/such: no such directory' })
+  await assert.rejects(runCommand('/no/ip', [], { cwd: '/' }), { code: 'HELPER_MISSING' })
 })
 
 test('time limit and abort end the child', async () => {
