@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fchmodSync, fchownSync, fstatSync, lstatSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
 import type { Stats } from 'node:fs'
-import { errorCode } from '../../errors/tpod-error.ts'
+import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../native/native.ts'
 
 const O_CLOEXEC = 0o2000000
@@ -17,18 +17,31 @@ const ENTRIES_PER_TURN = 500
 /** A file under way; renamed when complete, so that a crash leaves no half file under a real name. */
 const temporaryName = '.tpod-copy'
 
-interface CopyState { entries: number; buffer: Buffer }
+const AT_FDCWD = -100
+const AT_SYMLINK_FOLLOW = 0x400
+/** Descriptors held for files with several names; beyond it they become separate files. */
+const maxLinked = 500
+
+interface CopyState {
+  entries: number
+  buffer: Buffer
+  /** `dev:ino` of a source with more than one name to a descriptor of its copy. */
+  linked: Map<string, number>
+}
 
 /**
  * Copies the content of the directory open as `source` into the directory `target`: files, directories, symlinks, devices and
  * FIFOs with owner, mode, times and xattrs (not security labels). `target` itself takes the source's owner and mode.
- * Existing entries stay. Sockets are left out. Hard links become separate files. Throws the system error of the failing call.
+ * Existing entries stay; hard links stay hard links; sockets are left out. Throws the system error of the failing call, or BAD_NAME for
+ * a name that is not UTF-8: copying it under another would be worse.
  */
 export async function copyTree(source: number, target: string): Promise<void> {
   const targetFd = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY | O_CLOEXEC)
+  const state: CopyState = { entries: 0, buffer: Buffer.allocUnsafe(256 * 1024), linked: new Map() }
   try {
-    await copyDirectory(source, targetFd, { entries: 0, buffer: Buffer.allocUnsafe(256 * 1024) })
+    await copyDirectory(source, targetFd, state)
   } finally {
+    for (const fd of state.linked.values()) closeSync(fd)
     closeSync(targetFd)
   }
 }
@@ -44,11 +57,10 @@ async function copyDirectory(source: number, target: number, state: CopyState): 
 
 async function copyEntry(source: number, target: number, nameBytes: Buffer, state: CopyState): Promise<void> {
   const name = nameBytes.toString('utf8')
-  // A name that is not UTF-8 cannot be passed on unharmed; copying it under another name would be worse.
-  if (!Buffer.from(name, 'utf8').equals(nameBytes)) return
+  if (!Buffer.from(name, 'utf8').equals(nameBytes)) throw new TpodError('BAD_NAME', `copy ${JSON.stringify(name)}: the file's name is not UTF-8`)
   const stats = lstatSync(`/proc/self/fd/${source}/${name}`)
   if (stats.isDirectory()) return copySubdirectory(source, target, name, stats, state)
-  if (stats.isFile()) return copyFile(source, target, name, stats, state.buffer)
+  if (stats.isFile()) return copyFile(source, target, name, stats, state)
   if (stats.isSocket()) return
   ifNew(() => {
     if (stats.isSymbolicLink()) native.symlinkat(native.readlinkat(source, name), target, name)
@@ -75,7 +87,14 @@ async function copySubdirectory(source: number, target: number, name: string, st
   }
 }
 
-function copyFile(source: number, target: number, name: string, stats: Stats, buffer: Buffer): void {
+function copyFile(source: number, target: number, name: string, stats: Stats, state: CopyState): void {
+  const { buffer, linked } = state
+  const identity = `${stats.dev}:${stats.ino}`
+  const first = linked.get(identity)
+  if (first !== undefined) {
+    ifNew(() => native.linkat(AT_FDCWD, `/proc/self/fd/${first}`, target, name, AT_SYMLINK_FOLLOW))
+    return
+  }
   removeTemporary(target)
   const from = openBeneath(source, name, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
@@ -92,6 +111,7 @@ function copyFile(source: number, target: number, name: string, stats: Stats, bu
     closeSync(from)
   }
   setTimes(target, temporaryName, stats)
+  if (stats.nlink > 1 && linked.size < maxLinked) linked.set(identity, openBeneath(target, temporaryName, constants.O_RDONLY))
   ifNew(() => native.renameat2(target, temporaryName, target, name, RENAME_NOREPLACE))
   removeTemporary(target)
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { after, beforeEach, test } from 'node:test'
 import { fillVolume } from '../../../../src/libpod/volume/fill-volume.ts'
@@ -95,4 +95,12 @@ test('a new volume where the image has nothing belongs to the user', { skip: pro
   const { mountpoint } = await createVolume(paths, { name: 'v' })
   await fillVolume(paths, 'v', rootfs, '/nothing/here', '1000:1001')
   assert.deepEqual([statSync(mountpoint).uid, statSync(mountpoint).gid], [1000, 1001])
+})
+
+test('hard links stay one file', async () => {
+  linkSync(`${rootfs}/data/file`, `${rootfs}/data/deep/second`)
+  const { mountpoint } = await createVolume(paths, { name: 'v' })
+  await fillVolume(paths, 'v', rootfs, '/data')
+  assert.equal(statSync(`${mountpoint}/file`).ino, statSync(`${mountpoint}/deep/second`).ino)
+  assert.equal(statSync(`${mountpoint}/file`).nlink, 2)
 })
