@@ -52,6 +52,17 @@ export function readDefinition(context: NetworkContext): NetworkDefinition | und
 }
 
 /**
+ * The definition when its bridge stands ready, else undefined. Needs no lock, and is to be asked without: the kernel
+ * answers under a lock of its own that namespaces coming and going hold for long.
+ */
+export function findReadyBridge(context: NetworkContext): NetworkDefinition | undefined {
+  const definition = readDefinition(context)
+  if (definition?.configured !== configuredSubnet(context)) return undefined
+  const link = findLink(definition.bridge)
+  return link?.isUp === true && link.mac === bridgeMac(context.stateDirectory) ? definition : undefined
+}
+
+/**
  * The definition, with its bridge up in the kernel and addressed. Caller holds the network lock. Chosen once and kept;
  * chosen anew only when `canMove` (no container uses it) and another store on this host has the bridge, or its subnet
  * is routed elsewhere.

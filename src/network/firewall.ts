@@ -34,51 +34,58 @@ export class Firewall {
         // An element in the way that no record explains, or somebody changed the rules this instant: build anew.
       }
     }
-    await withFileLock(this.#records.lockPath, 'write', async () => { await this.#rebuild(base, formatForwardRules(definition.bridge, forward), undefined) })
+    await withFileLock(this.#records.lockPath, 'write', async () => { await this.#rebuild(base, formatForwardRules(definition.bridge, forward), []) })
   }
 
-  /** Withdraws a container's ports. Caller holds the network lock. Idempotent; `record` undefined: searches the kernel. */
-  async dismiss(definition: NetworkDefinition, containerId: string, record: NetworkRecord | undefined): Promise<void> {
-    const { bridge } = definition
-    const others = this.#records.listIds().filter((id) => id !== containerId)
-    const removal = others.length === 0 ? formatForwardRemoval(bridge, readForwardState(bridge)) : ''
-    const isLoaded = hasTable(bridge)
-    if (!record) {
-      if (isLoaded && hasElementsOf(bridge, containerId)) {
-        const { isClosed } = readForwardState(bridge)
-        await this.#rebuild({ bridge, subnet: definition.subnet, isClosed }, removal, containerId)
-      } else if (removal !== '') {
-        await runNft(removal)
-      }
+  /**
+   * Withdraws the ports of containers whose records say that they are leaving; needs no lock. Idempotent.
+   * False when it did not work out: `settle` then builds the table anew.
+   */
+  async withdraw({ bridge }: NetworkDefinition, leaving: readonly NetworkRecord[]): Promise<boolean> {
+    const script = hasTable(bridge) ? leaving.map((record) => formatWithdraw(bridge, record)).join('') : ''
+    try {
+      if (script !== '') await runNft(script)
+    } catch {
+      return false
+    }
+    const udp = leaving.filter((record) => record.ports.some((port) => port.protocol === 'udp'))
+    if (udp.length > 0) {
+      const { forgetFlows } = await import('./connection-tracking.ts')
+      for (const { ipv4 } of udp.flatMap((record) => record.interfaces)) forgetFlows(ipv4)
+    }
+    return true
+  }
+
+  /**
+   * What has to be atomic with the end of records. Caller holds the network lock. `lost` have no record: whatever the
+   * kernel has of them goes. With the last container our rules leave the tables of others.
+   */
+  async settle(definition: NetworkDefinition, leaving: readonly string[], lost: readonly string[], mustRebuild: boolean): Promise<void> {
+    const { bridge, subnet } = definition
+    const isLast = this.#records.listIds().every((id) => leaving.includes(id) || lost.includes(id))
+    const forward = isLast || mustRebuild || lost.length > 0 ? readForwardState(bridge) : undefined
+    const removal = isLast && forward ? formatForwardRemoval(bridge, forward) : ''
+    if (forward && hasTable(bridge) && (mustRebuild || lost.some((id) => hasElementsOf(bridge, id)))) {
+      await this.#rebuild({ bridge, subnet, isClosed: forward.isClosed }, removal, [...leaving, ...lost])
+    } else if (removal !== '') {
+      await runNft(removal)
+    }
+  }
+
+  /** The state that explained this bridge's rules is gone: keeps what records there are since. Caller holds the network lock. */
+  async forget({ bridge, subnet }: NetworkDefinition): Promise<void> {
+    const forward = readForwardState(bridge)
+    if (this.#records.listIds().length > 0) {
+      await this.#rebuild({ bridge, subnet, isClosed: forward.isClosed }, formatForwardRules(bridge, forward), [])
       return
     }
-    const script = removal + (isLoaded ? formatWithdraw(bridge, record) : '')
-    if (script !== '') await this.#withdraw(definition, script, removal, containerId)
-    if (record.ports.some((port) => port.protocol === 'udp')) {
-      const { forgetFlows } = await import('./connection-tracking.ts')
-      for (const { ipv4 } of record.interfaces) forgetFlows(ipv4)
-    }
+    const script = formatForwardRemoval(bridge, forward) + (hasTable(bridge) ? `delete table inet ${bridge}\n` : '')
+    if (script !== '') await runNft(script)
   }
 
-  /** Removes this bridge's rules, all of them: the state that explained them is gone. Caller holds the network lock. */
-  async forget(bridge: string): Promise<void> {
-    const removal = formatForwardRemoval(bridge, readForwardState(bridge))
-    const table = hasTable(bridge) ? `delete table inet ${bridge}\n` : ''
-    if (removal + table !== '') await runNft(removal + table)
-  }
-
-  async #withdraw(definition: NetworkDefinition, script: string, removal: string, containerId: string): Promise<void> {
-    try {
-      await runNft(script)
-    } catch {
-      const { isClosed } = readForwardState(definition.bridge)
-      await this.#rebuild({ bridge: definition.bridge, subnet: definition.subnet, isClosed }, removal, containerId)
-    }
-  }
-
-  /** One transaction from nothing to what the records say, but for one container. Caller holds the network lock. */
-  async #rebuild(base: BaseRules, extra: string, except: string | undefined): Promise<void> {
-    const records = this.#records.readAll().filter((record) => record.containerId !== except)
+  /** One transaction from nothing to what the records say. Caller holds the network lock. */
+  async #rebuild(base: BaseRules, extra: string, except: readonly string[]): Promise<void> {
+    const records = this.#records.readAll().filter((record) => record.isLeaving !== true && !except.includes(record.containerId))
     const publish = records.map((record) => formatPublish(base.bridge, record)).join('')
     // Deleting costs the kernel a grace period, some 20 ms: only where there is something.
     const old = hasTable(base.bridge) ? `delete table inet ${base.bridge}\n` : ''

@@ -41,11 +41,11 @@ export function findLink(name: string, netnsFd = -1): Link | undefined {
   }
 }
 
-/** Creates a bridge, up, with its own address. Throws EEXIST (NetlinkError) when the name is taken. */
+/** Creates a bridge with its own address; it goes up last, so one that is up is complete. Throws EEXIST (NetlinkError) when the name is taken. */
 export function createBridge(name: string, mac: string, gateway: number, prefixLength: number): void {
   const kind = attribute(Ifla.linkInfo, [attribute(INFO_KIND, 'bridge')])
   netlinkRequest(Protocol.route, [
-    message(Type.newLink, Flag.ack | Flag.create | Flag.exclusive, linkHeader(0, true), [attribute(Ifla.ifname, name), attribute(Ifla.address, parseMac(mac)), kind]),
+    message(Type.newLink, Flag.ack | Flag.create | Flag.exclusive, linkHeader(0), [attribute(Ifla.ifname, name), attribute(Ifla.address, parseMac(mac)), kind]),
   ])
   const link = findLink(name)
   if (link) repairBridge(link, gateway, prefixLength)

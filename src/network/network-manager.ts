@@ -3,7 +3,7 @@ import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
 import { withFileLock } from '../host/lock/lock-file.ts'
 import { checkAddress, chooseAddress, macForAddress, parseMacAddress } from './addresses.ts'
 import { addClaims, findPortConflict, readClaimOwner, readClaims, removeAllClaimsOf, removeClaims, type Claims } from './claims.ts'
-import { ensureDefaultBridge, isDefaultNetworkName, readDefinition, type NetworkDefinition } from './default-bridge.ts'
+import { ensureDefaultBridge, findReadyBridge, isDefaultNetworkName, readDefinition, type NetworkDefinition } from './default-bridge.ts'
 import { Firewall } from './firewall.ts'
 import { closeAll, holdPorts, type HeldPorts } from './host-ports.ts'
 import { parseIpv4, parseSubnet } from './ipv4.ts'
@@ -46,11 +46,12 @@ class BridgeNetworkManager implements NetworkManager {
   async #reserveNow(request: NetworkRequest): Promise<NetworkReservation> {
     const wanted = this.#resolveNetworks(request)
     const isFresh = this.#records.create()
-    return await withFileLock(this.#records.lockPath, 'write', async () => {
+    const ready = findReadyBridge(this.#context)
+    return await this.#locked(async () => {
       // A start after a stop that was killed half-way: what it left is ours to replace.
-      if (this.#records.read(request.containerId)) await this.#releaseLocked(request.containerId)
-      const definition = ensureDefaultBridge(this.#context, this.#records.listIds().length === 0)
-      if (isFresh) await this.#firewall.forget(definition.bridge)
+      if (this.#records.read(request.containerId)) await this.#releaseLocked([request.containerId])
+      const definition = ready ?? ensureDefaultBridge(this.#context, this.#records.listIds().length === 0)
+      if (isFresh) await this.#firewall.forget(definition)
       const claims = readClaims(this.#records.claimsDirectory)
       const interfaces = wanted.map((entry, index) => makeInterface(definition, claims, entry, index))
       const held = await this.#holdPorts(request.ports, claims)
@@ -60,7 +61,7 @@ class BridgeNetworkManager implements NetworkManager {
         addClaims(this.#records.claimsDirectory, request.containerId, interfaces, held.ports)
       } catch (error) {
         closeAll(held.descriptors)
-        await this.#releaseLocked(request.containerId)
+        await this.#releaseLocked([request.containerId])
         throw error
       }
       this.#held.set(request.containerId, held.descriptors)
@@ -90,18 +91,15 @@ class BridgeNetworkManager implements NetworkManager {
     if (this.#records.create()) {
       // No state at all: either nothing was ever set up, or it was removed under us.
       const definition = readDefinition(this.#context)
-      if (definition) await withFileLock(this.#records.lockPath, 'write', async () => { await this.#firewall.forget(definition.bridge) })
+      if (definition) await this.#locked(async () => { await this.#firewall.forget(definition) })
       return
     }
-    await withFileLock(this.#records.lockPath, 'write', async () => { await this.#releaseLocked(containerId) })
+    await this.#release([containerId])
   }
 
   async reconcile(isAlive: (containerId: string) => boolean): Promise<string[]> {
     const stale = this.#records.listIds().filter((id) => !isAlive(id))
-    if (stale.length === 0) return []
-    await withFileLock(this.#records.lockPath, 'write', async () => {
-      for (const id of stale) await this.#releaseLocked(id)
-    })
+    if (stale.length > 0) await this.#release(stale)
     return stale
   }
 
@@ -123,18 +121,54 @@ class BridgeNetworkManager implements NetworkManager {
     return descriptors
   }
 
-  /** Rules, then claims, then the record: a crash in between leaves the record, which asks for the rest again. */
-  async #releaseLocked(containerId: string): Promise<void> {
-    closeAll(this.takePortDescriptors(containerId))
-    const record = this.#records.read(containerId)
+  /**
+   * Rules, then claims, then the records: a crash in between leaves records, which ask for the rest again. The kernel lets
+   * nft wait for a grace period when ports are withdrawn: not under the lock, or parallel starts would wait in line.
+   */
+  async #release(ids: readonly string[]): Promise<void> {
     const definition = readDefinition(this.#context)
-    if (definition) await this.#firewall.dismiss(definition, containerId, record)
-    if (record) {
-      removeClaims(this.#records.claimsDirectory, containerId, record.interfaces, record.ports)
-    } else {
-      removeAllClaimsOf(this.#records.claimsDirectory, containerId)
+    const publishing = ids.some((id) => (this.#records.read(id)?.ports.length ?? 0) > 0)
+    if (!publishing || !definition) {
+      await this.#locked(async () => { await this.#releaseLocked(ids) })
+      return
     }
-    this.#records.remove(containerId)
+    const leaving = await this.#locked(() => this.#markLeaving(ids))
+    const isWithdrawn = await this.#firewall.withdraw(definition, leaving)
+    await this.#locked(async () => { await this.#finishRelease(definition, ids, !isWithdrawn) })
+  }
+
+  async #releaseLocked(ids: readonly string[]): Promise<void> {
+    const definition = readDefinition(this.#context)
+    const leaving = this.#markLeaving(ids)
+    const isWithdrawn = definition === undefined || await this.#firewall.withdraw(definition, leaving)
+    await this.#finishRelease(definition, ids, !isWithdrawn)
+  }
+
+  #markLeaving(ids: readonly string[]): NetworkRecord[] {
+    const leaving: NetworkRecord[] = []
+    for (const id of ids) {
+      closeAll(this.takePortDescriptors(id))
+      const record = this.#records.read(id)
+      if (!record || record.ports.length === 0) continue
+      this.#records.write({ ...record, isLeaving: true })
+      leaving.push(record)
+    }
+    return leaving
+  }
+
+  async #finishRelease(definition: NetworkDefinition | undefined, ids: readonly string[], mustRebuild: boolean): Promise<void> {
+    const records = ids.map((id) => this.#records.read(id))
+    if (definition) await this.#firewall.settle(definition, ids, ids.filter((_id, index) => records[index] === undefined), mustRebuild)
+    for (const [index, id] of ids.entries()) {
+      const record = records[index]
+      if (record) removeClaims(this.#records.claimsDirectory, id, record.interfaces, record.ports)
+      else removeAllClaimsOf(this.#records.claimsDirectory, id)
+      this.#records.remove(id)
+    }
+  }
+
+  async #locked<T>(action: () => Promise<T> | T): Promise<T> {
+    return await withFileLock(this.#records.lockPath, 'write', action)
   }
 
   #resolveNetworks(request: NetworkRequest): NetworkRequest['networks'] {

@@ -7,6 +7,8 @@ import type { NetworkReservation } from './types.ts'
 export interface NetworkRecord extends NetworkReservation {
   version: 1
   containerName: string
+  /** Its rules are being withdrawn: they must not be put back by somebody who builds the table anew. */
+  isLeaving?: boolean
 }
 
 export class NetworkRecords {
@@ -24,8 +26,7 @@ export class NetworkRecords {
   create(): boolean {
     if (existsSync(this.claimsDirectory)) return false
     mkdirSync(this.directory, { recursive: true, mode: 0o700 })
-    mkdirSync(this.claimsDirectory, { mode: 0o700 })
-    return true
+    return mkdirSync(this.claimsDirectory, { recursive: true, mode: 0o700 }) !== undefined
   }
 
   write(record: NetworkRecord): void {
