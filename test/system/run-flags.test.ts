@@ -31,7 +31,7 @@ test('environment: -e, --env-file, image, --env-host, and the last of a repeated
 test('exit codes: the command\'s own, a signal\'s, not found, not executable', () => {
   const run = ['run', '--rm', '--network', 'none', image]
   assert.equal(host.tpod([...run, 'sh', '-c', 'exit 42']).code, 42)
-  assert.equal(host.tpod([...run, 'sh', '-c', 'kill -9 $$']).code, 137)
+  assert.equal(host.tpod([...run, 'sh', '-c', 'sh -c "kill -9 \\$\\$"; exit $?']).code, 137)
   assert.equal(host.tpod([...run, 'nope']).code, 127)
   assert.equal(host.tpod([...run, '/etc']).code, 126)
 })
@@ -151,11 +151,14 @@ test('--cidfile, --name, --replace, -d, --timeout', () => {
 })
 
 test('resolver files: --dns, --dns-search, --add-host', () => {
-  const output = inside(['--dns', '192.0.2.1', '--dns-search', 'example.test', '--dns-option', 'ndots:3', '--add-host', 'other:192.0.2.7'], 'cat /etc/resolv.conf /etc/hosts')
+  const output = host.tpodOk(['run', '--rm', '--dns', '192.0.2.1', '--dns-search', 'example.test', '--dns-option', 'ndots:3', '--add-host', 'other:192.0.2.7', image, 'cat', '/etc/resolv.conf', '/etc/hosts'])
   assert.match(output, /nameserver 192\.0\.2\.1/)
   assert.match(output, /search example\.test/)
   assert.match(output, /options ndots:3/)
   assert.match(output, /192\.0\.2\.7\s+other/)
+  const refused = host.tpod(['run', '--rm', '--network', 'none', '--dns', '192.0.2.1', image, 'true'])
+  assert.equal(refused.code, 125)
+  assert.match(refused.stderr, /dns.*none/)
 })
 
 test('hostile: WORKDIR through /proc/self/fd is refused, only 0-2 are inherited', () => {
