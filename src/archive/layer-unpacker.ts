@@ -1,6 +1,8 @@
 /** One pass over a layer's tar, all of it on the calling thread: digest, parsing, checksums, tar-split lines, files. */
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
+import { writeSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { TpodError } from '../errors/tpod-error.ts'
 import { native } from '../host/native/native.ts'
 import { toDisplay } from './byte-string.ts'
@@ -27,30 +29,32 @@ export class LayerUnpacker implements TarHandler {
   private readonly crc = Buffer.alloc(8)
   private readonly paths = new PathSet()
 
-  constructor(options: UnpackOptions) {
+  private readonly tarSplitFd: number
+
+  /** `tarSplitFd`: a new file open for writing; stays the caller's. */
+  constructor(options: UnpackOptions, tarSplitFd: number) {
     this.unpacker = new Unpacker(options)
+    this.tarSplitFd = tarSplitFd
   }
 
   push(chunk: Buffer): void {
     this.sizeBytes += chunk.length
     this.hash.update(chunk)
     this.reader.push(chunk)
+    if (this.formatter.pendingBytes >= tarSplitBatchBytes) this.writeTarSplit()
   }
 
   finish(): UnpackedTar {
     this.reader.finish()
     this.unpacker.finish()
+    this.formatter.flush()
+    this.writeTarSplit()
     return { diffId: `sha256:${this.hash.digest('hex')}`, diffSizeBytes: this.sizeBytes, ...this.unpacker.owners }
   }
 
   /** Closes what a failed or aborted run holds open. Idempotent. */
   abandon(): void {
     this.unpacker.abandon()
-  }
-
-  /** tar-split lines since the last call. With `isLast` everything, else maybe nothing yet. */
-  takeTarSplitLines(isLast: boolean): string {
-    return isLast || this.formatter.pendingLength >= tarSplitBatchBytes ? this.formatter.takeLines(isLast) : ''
   }
 
   raw(bytes: Buffer): void {
@@ -84,6 +88,15 @@ export class LayerUnpacker implements TarHandler {
     if (entry === undefined || entry.sparse !== undefined) return
     this.formatter.addFile(entry.name, entry.sizeBytes, entry.sizeBytes > 0 ? this.crc : undefined)
   }
+
+  /**
+   * The lines so far become one gzip member: a stream of the runtime would compress on its thread pool (see worker.ts).
+   * Level 1 as containers/storage: written once, read rarely.
+   */
+  private writeTarSplit(): void {
+    const packed = gzipSync(this.formatter.takeLines(), { level: 1 })
+    for (let offset = 0; offset < packed.length; ) offset += writeSync(this.tarSplitFd, packed, offset)
+  }
 }
 
-const tarSplitBatchBytes = 64 * 1024
+const tarSplitBatchBytes = 192 * 1024

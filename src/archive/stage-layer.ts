@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { TpodError, throwIfAborted } from '../errors/tpod-error.ts'
 import { checkExpansion, decompress, detectCompression, magicBytes } from './compression.ts'
-import { TarSplitFile } from './tar-split-file.ts'
 import type { StageLayer } from './types.ts'
 import { UnpackWorker } from './unpack-worker.ts'
 import type { WorkerInput } from './worker-protocol.ts'
@@ -22,38 +21,34 @@ export const stageLayer: StageLayer = async (blob, options) => {
   const { start, rest } = await readStart(blob)
   const compression = detectCompression(start)
   const input: WorkerInput = {
-    directory, whiteouts,
+    directory, tarSplitPath, whiteouts,
     ...(idMaps === undefined ? {} : { idMaps }),
     ...(ignoreChownErrors === undefined ? {} : { ignoreChownErrors }),
   }
-  const worker = new UnpackWorker(input, (lines) => tarSplit.write(lines))
-  const tarSplit = new TarSplitFile(tarSplitPath, (error) => worker.fail(error))
+  const worker = new UnpackWorker(input)
   const onAbort = () => worker.fail(signal?.reason as Error)
   signal?.addEventListener('abort', onAbort)
   const measured = new MeasuredBlob(rest)
-  const pumped = pump(decompress(compression, measured, signal), measured, worker, tarSplit)
+  const pumped = pump(decompress(compression, measured, signal), measured, worker)
   try {
     pumped.catch(() => undefined)
     // A source may wait for the network for ever: a failure or an abort does not wait for it.
     await Promise.race([pumped, worker.failed])
     const content = await worker.finish()
-    await tarSplit.finish()
-    worker.check()
     return { ...content, blobDigest: measured.digest(), blobSizeBytes: measured.sizeBytes, compression }
   } finally {
     signal?.removeEventListener('abort', onAbort)
-    await Promise.all([worker.close(), tarSplit.abandon()])
+    await worker.close()
   }
 }
 
 /** Moves the tar to the worker; ends at its next chunk after a failure. */
-async function pump(tar: AsyncIterable<Uint8Array>, measured: MeasuredBlob, worker: UnpackWorker, tarSplit: TarSplitFile): Promise<void> {
+async function pump(tar: AsyncIterable<Uint8Array>, measured: MeasuredBlob, worker: UnpackWorker): Promise<void> {
   let tarBytes = 0
   for await (const chunk of tar) {
     tarBytes += chunk.length
     checkExpansion(measured.sizeBytes, tarBytes)
     await worker.write(chunk)
-    await tarSplit.room()
   }
   if (tarBytes > 0 || measured.sizeBytes === 0) return
   throw new TpodError('ARCHIVE_TRUNCATED', 'decompress the layer: the data ends early', { remedy: 'fetch the image again' })

@@ -11,55 +11,66 @@ export type TarSplitEntry =
   /** Content of diff/NAME goes here; `crc64` is 8 bytes, absent when there is no content. */
   | { kind: 'file'; name: ByteString; sizeBytes: number; crc64: Buffer | undefined }
 
-/** Formats entries as JSON lines. Raw bytes gather until a file entry or `takeLines` with `isLast`. */
+/**
+ * Formats entries as JSON lines, into memory of its own. Raw bytes gather until a file entry or `flush`. Strings are
+ * written at once: kept as text, 57,000 members' lines cost 20 MB under Bun.
+ */
 export class TarSplitFormatter {
   private raw = Buffer.allocUnsafe(4096)
   private rawLength = 0
   private position = 0
-  private lines = ''
+  private out = Buffer.allocUnsafe(256 * 1024)
+  private outLength = 0
 
   /** Copies `bytes`. */
   addRaw(bytes: Buffer): void {
     // Trailing bytes may be many: entries of bounded length keep memory flat, here and in every reader.
-    if (this.rawLength > 0 && this.rawLength + bytes.length > maximumRawBytes) this.flushRaw()
-    if (this.rawLength + bytes.length > this.raw.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.raw.length * 2, this.rawLength + bytes.length))
-      this.raw.copy(larger, 0, 0, this.rawLength)
-      this.raw = larger
-    }
+    if (this.rawLength > 0 && this.rawLength + bytes.length > maximumRawBytes) this.flush()
+    this.raw = withRoom(this.raw, this.rawLength, bytes.length)
     bytes.copy(this.raw, this.rawLength)
     this.rawLength += bytes.length
   }
 
   /** `crc64` undefined means the member has no content on disk. */
   addFile(name: ByteString, sizeBytes: number, crc64: Buffer | undefined): void {
-    this.flushRaw()
+    this.flush()
     const text = toText(name)
     const named = text === undefined
       ? `"name_raw":"${Buffer.from(name, 'latin1').toString('base64')}"`
       : `"name":${JSON.stringify(text)}`
     const content = crc64 === undefined ? '"payload":null' : `"size":${sizeBytes},"payload":"${crc64.toString('base64')}"`
-    this.lines += `{"type":1,${named},${content},"position":${this.position++}}\n`
+    const line = `{"type":1,${named},${content},"position":${this.position++}}\n`
+    this.out = withRoom(this.out, this.outLength, line.length * 3)
+    this.outLength += this.out.write(line, this.outLength, 'utf8')
   }
 
-  get pendingLength(): number {
-    return this.lines.length
+  get pendingBytes(): number {
+    return this.outLength
   }
 
-  /** The lines formatted since the last call. */
-  takeLines(isLast: boolean): string {
-    if (isLast) this.flushRaw()
-    const { lines } = this
-    this.lines = ''
+  /** The lines formatted since the last call; overwritten by the next ones. */
+  takeLines(): Buffer {
+    const lines = this.out.subarray(0, this.outLength)
+    this.outLength = 0
     return lines
   }
 
-  private flushRaw(): void {
+  /** Makes an entry of the raw bytes so far. */
+  flush(): void {
     if (this.rawLength === 0) return
     const payload = this.raw.toString('base64', 0, this.rawLength)
     this.rawLength = 0
-    this.lines += `{"type":2,"payload":"${payload}","position":${this.position++}}\n`
+    const line = `{"type":2,"payload":"${payload}","position":${this.position++}}\n`
+    this.out = withRoom(this.out, this.outLength, line.length)
+    this.outLength += this.out.write(line, this.outLength, 'latin1')
   }
+}
+
+function withRoom(buffer: Buffer<ArrayBuffer>, used: number, needed: number): Buffer<ArrayBuffer> {
+  if (used + needed <= buffer.length) return buffer
+  const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, used + needed))
+  buffer.copy(larger, 0, 0, used)
+  return larger
 }
 
 const maximumRawBytes = 1024 * 1024

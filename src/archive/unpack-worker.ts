@@ -14,7 +14,6 @@ const bufferCount = 6
  */
 export class UnpackWorker {
   private readonly worker: Worker
-  private readonly onTarSplitLines: (lines: string) => void
   private readonly free: ArrayBuffer[] = []
   private made = 0
   private filling: ArrayBuffer | undefined
@@ -28,8 +27,7 @@ export class UnpackWorker {
   /** Rejects with the first failure, never resolves. */
   readonly failed: Promise<never> = new Promise((_resolve, reject) => (this.rejectFailed = reject))
 
-  constructor(input: WorkerInput, onTarSplitLines: (lines: string) => void) {
-    this.onTarSplitLines = onTarSplitLines
+  constructor(input: WorkerInput) {
     // Without a listener a failure would end the process.
     this.failed.catch(() => undefined)
     this.worker = new Worker(workerUrl(), { workerData: input })
@@ -94,7 +92,6 @@ export class UnpackWorker {
       this.fail(new TpodError(code ?? 'UNPACK_FAILED', text, remedy === undefined ? {} : { remedy }))
       return
     }
-    if (message.tarSplitLines !== '') this.onTarSplitLines(message.tarSplitLines)
     if (message.kind === 'used') this.free.push(message.buffer)
     else this.content = message.content
     this.wake?.()

@@ -4,6 +4,7 @@ import type { UnpackOptions } from './unpacker.ts'
 
 export interface WorkerInput extends UnpackOptions {
   directory: string
+  tarSplitPath: string
 }
 
 export type ToWorker =
@@ -13,8 +14,8 @@ export type ToWorker =
   | { kind: 'abort' }
 
 export type FromWorker =
-  | { kind: 'used'; buffer: ArrayBuffer; tarSplitLines: string }
-  | { kind: 'done'; content: UnpackedTar; tarSplitLines: string }
+  | { kind: 'used'; buffer: ArrayBuffer }
+  | { kind: 'done'; content: UnpackedTar }
   | { kind: 'failed'; error: SerializedError }
 
 export interface SerializedError {

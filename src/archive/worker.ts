@@ -4,8 +4,9 @@
  *
  * Everything here is synchronous, and must stay so: work given to the runtime's thread pool could make the pool start
  * a thread, which would inherit this thread's root, and later serve the main thread's file calls from inside the layer.
- * For the same reason nothing may be imported lazily. Compression is therefore the main thread's.
+ * For the same reason nothing may be imported lazily. Decompression is therefore the main thread's.
  */
+import { closeSync, openSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
@@ -18,9 +19,12 @@ const CLONE_FS = 0x200
 /** Serves one layer; the end, an abort or the first failure closes the port, and with it ends the thread. */
 function serve(port: MessagePort, input: WorkerInput): void {
   let unpacker: LayerUnpacker | undefined
+  let tarSplitFd: number | undefined
   const stop = () => {
     unpacker?.abandon()
     unpacker = undefined
+    if (tarSplitFd !== undefined) closeSync(tarSplitFd)
+    tarSplitFd = undefined
     port.close()
   }
   const attempt = (action: () => void) => {
@@ -32,14 +36,15 @@ function serve(port: MessagePort, input: WorkerInput): void {
     }
   }
   attempt(() => {
+    tarSplitFd = openSync(input.tarSplitPath, 'wx', 0o600)
     confine(input.directory)
-    unpacker = new LayerUnpacker(input)
+    unpacker = new LayerUnpacker(input, tarSplitFd)
   })
   port.on('message', (message: ToWorker) => {
     attempt(() => {
       if (unpacker === undefined) return
       if (message.kind === 'chunk') takeChunk(port, unpacker, message.buffer, message.length)
-      else if (message.kind === 'end') finish(port, unpacker)
+      else if (message.kind === 'end') post(port, { kind: 'done', content: unpacker.finish() })
       if (message.kind !== 'chunk') stop()
     })
   })
@@ -47,12 +52,7 @@ function serve(port: MessagePort, input: WorkerInput): void {
 
 function takeChunk(port: MessagePort, unpacker: LayerUnpacker, buffer: ArrayBuffer, length: number): void {
   unpacker.push(Buffer.from(buffer, 0, length))
-  post(port, { kind: 'used', buffer, tarSplitLines: unpacker.takeTarSplitLines(false) }, [buffer])
-}
-
-function finish(port: MessagePort, unpacker: LayerUnpacker): void {
-  const content = unpacker.finish()
-  post(port, { kind: 'done', content, tarSplitLines: unpacker.takeTarSplitLines(true) })
+  post(port, { kind: 'used', buffer }, [buffer])
 }
 
 function post(port: MessagePort, message: FromWorker, transfer: ArrayBuffer[] = []): void {
