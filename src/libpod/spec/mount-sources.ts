@@ -3,7 +3,10 @@ import { existsSync, lchownSync, lstatSync, readFileSync, readdirSync, realpathS
 import { TpodError } from '../../errors/tpod-error.ts'
 import type { ResolvedMount } from '../types.ts'
 
-const systemDirectories = new Set(['/', '/bin', '/boot', '/dev', '/etc', '/etc/passwd', '/etc/group', '/etc/shadow', '/home', '/lib', '/lib32', '/lib64', '/media', '/mnt', '/opt', '/proc', '/root', '/run', '/sbin', '/srv', '/sys', '/tmp', '/usr', '/var', '/var/lib', '/var/log'])
+const systemDirectories = new Set([
+  '/', '/bin', '/boot', '/dev', '/etc', '/etc/passwd', '/etc/group', '/etc/shadow', '/home', '/lib', '/lib32', '/lib64', '/media', '/mnt',
+  '/opt', '/proc', '/root', '/run', '/sbin', '/srv', '/sys', '/tmp', '/usr', '/var', '/var/lib', '/var/log',
+])
 
 /**
  * Changes owners for `U`, and checks that the source can propagate for `shared`/`slave`. `z`/`Z` mean nothing without SELinux, as

@@ -1,5 +1,5 @@
 /** The container's mount table: what every container has, what was asked, and which wins. */
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { TpodError, errorCode, errorMessage } from '../../errors/tpod-error.ts'
 import type { MountSpec } from '../../oci/runtime-types.ts'
 import type { ContainerSpec, ResolvedMount } from '../types.ts'
@@ -68,6 +68,11 @@ function shmMount(input: MountInput, access: readonly string[]): MountSpec | und
   const options = ['nosuid', 'noexec', 'nodev', ...access]
   const source = ipc.mode === 'host' ? '/dev/shm' : input.shmDirectory
   if (ipc.mode === 'none') return undefined
+  if (ipc.mode === 'container' && source !== undefined && !existsSync(source)) {
+    throw new TpodError('NAMESPACE', `join the ipc namespace of container ${ipc.containerId.slice(0, 12)}: it is not shareable`, {
+      remedy: 'make that container with --ipc shareable',
+    })
+  }
   if (source !== undefined) return { destination: '/dev/shm', type: 'bind', source, options: ['bind', 'rprivate', ...options] }
   const size = input.shmSizeBytes === 0 ? [] : [`size=${input.shmSizeBytes}`]
   return { destination: '/dev/shm', type: 'tmpfs', source: 'shm', options: [...options, 'mode=1777', ...size] }
