@@ -14,6 +14,7 @@ export interface ResolveRequest {
 
 /** The container's fixed configuration: the image's own configuration read, names of other containers made ids. Writes nothing. */
 export async function resolveContainer(engine: Engine, asked: ContainerSpec, request: ResolveRequest): Promise<ContainerConfig> {
+  checkConflicts(asked)
   const [spec, image, runtime, volumes] = await Promise.all([
     resolveNames(engine, asked), readImageConfig(engine, request.image), engine.runtime(), engine.volumes(),
   ])
@@ -32,6 +33,15 @@ export async function resolveContainer(engine: Engine, asked: ContainerSpec, req
   }
   if (spec.volumesFrom.length > 0) input.mountsOf = await mountsOfOthers(engine, spec)
   return resolveContainerConfig(input)
+}
+
+/** Options that another one makes meaningless are refused, as podman does. */
+function checkConflicts(spec: ContainerSpec): void {
+  const { mode } = spec.network
+  const asksForDns = spec.dnsServers.length + spec.dnsSearch.length + spec.dnsOptions.length > 0
+  if (asksForDns && (mode === 'none' || mode === 'container')) {
+    throw new TpodError('BAD_FLAG', `conflicting options: dns and the network mode: ${mode}`, { remedy: 'leave the --dns options out, or choose another network' })
+  }
 }
 
 /** Config digest is the image's id; its blob is stored under that name. */
