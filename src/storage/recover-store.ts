@@ -1,4 +1,3 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { dropIncompleteLayers, Trash } from './layer-writes.ts'
 import { isIncomplete } from './store-context.ts'
 import type { StoreContext } from './store-context.ts'
@@ -19,11 +18,4 @@ export async function recoverStore(context: StoreContext): Promise<void> {
   }
   await sweepTemporaryDirectories(context.paths.overlayTemporary)
   await sweepTemporaryDirectories(context.paths.layersTemporary)
-}
-
-/** Whether there may be something to recover; a few system calls. */
-export function needsRecovery(context: StoreContext): boolean {
-  const { overlayTemporary, layersTemporary } = context.paths
-  const hasLeftovers = [overlayTemporary, layersTemporary].some(path => existsSync(path) && readdirSync(path).length > 0)
-  return hasLeftovers || context.layers.read().all.some(isIncomplete)
 }
