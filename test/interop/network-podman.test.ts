@@ -23,6 +23,15 @@ function works(command: string): boolean {
   }
 }
 
+/** By nc, not wget: a static busybox crashes when it looks names up. */
+function request(address: string, port: number): string {
+  return `printf 'GET /name HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 ${address} ${port} | tail -n 1`
+}
+
+function run(command: string): string {
+  return execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
+}
+
 const isReady = process.getuid?.() === 0 && works('podman --version && iptables --version && busybox true')
 
 describe('beside podman', { skip: isReady ? false : 'needs root, podman, iptables and busybox', concurrency: false }, () => {
@@ -34,13 +43,6 @@ describe('beside podman', { skip: isReady ? false : 'needs root, podman, iptable
   let podmanIp = ''
   let heldFds: number[] = []
 
-  function run(command: string): string {
-    return execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
-  }
-  /** By nc, not wget: a static busybox crashes when it looks names up. */
-  function request(address: string, port: number): string {
-    return `printf 'GET /name HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 3 ${address} ${port} | tail -n 1`
-  }
   function fromOurs(address: string, port: number): string {
     return run(`nsenter -t ${ours.pid} -n sh -c "${request(address, port)}"`)
   }
