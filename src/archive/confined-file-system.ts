@@ -64,6 +64,11 @@ export function existingKind(path: ByteString): ExistingKind {
   return stats.isCharacterDevice() && stats.rdev === 0 ? 'whiteout' : 'other'
 }
 
+export function hasOwner(path: ByteString, owner: { uid: number; gid: number }): boolean {
+  const stats = lstatSync(rooted(path))
+  return stats.uid === owner.uid && stats.gid === owner.gid
+}
+
 /** Sets both times to the modification time, on the link itself. Whole seconds go the runtime's cheaper way. */
 export function setTimes(path: ByteString, seconds: number, nanoseconds: number): void {
   if (nanoseconds === 0 && seconds >= 0) lutimesSync(rooted(path), seconds, seconds)

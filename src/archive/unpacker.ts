@@ -9,7 +9,7 @@ import {
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
 import { toDisplay, toPath } from './byte-string.ts'
 import type { ByteString } from './byte-string.ts'
-import { existingKind, makeNode, makeParents, removeTree, rooted, setTimes, setXattr } from './confined-file-system.ts'
+import { existingKind, hasOwner, makeNode, makeParents, removeTree, rooted, setTimes, setXattr } from './confined-file-system.ts'
 import { mapId } from './id-map.ts'
 import { baseName, cleanMemberPath, parentPath } from './member-path.ts'
 import type { SparseRun, TarEntry } from './tar-entry.ts'
@@ -191,7 +191,9 @@ export class Unpacker {
   private setMetadata(entry: TarEntry, path: ByteString): void {
     const isLink = entry.kind === 'symlink' || (entry.kind === 'hardlink' && existingKind(path) === 'symlink')
     const owner = this.hostOwner(entry)
-    this.tolerateChown(() => lchownSync(rooted(path), owner.uid, owner.gid))
+    // Another name of a file that is complete: chown, even to the same owner, would take its capabilities.
+    const isOwnedAlready = entry.kind === 'hardlink' && hasOwner(path, owner)
+    if (!isOwnedAlready) this.tolerateChown(() => lchownSync(rooted(path), owner.uid, owner.gid))
     if (!isLink) chmodSync(rooted(path), entry.mode)
     if (entry.xattrs !== undefined) this.setXattrs(entry, path)
     if (entry.kind !== 'directory') setTimes(path, entry.mtimeSec, entry.mtimeNsec)
