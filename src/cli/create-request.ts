@@ -4,7 +4,7 @@ import type { CreateOptions } from '../libpod/container/create-container.ts'
 import type { Engine } from '../libpod/engine.ts'
 import type { ContainerSpec } from '../libpod/types.ts'
 import { buildContainerSpec, containerFlags } from './flags/container-spec.ts'
-import { platformFlags, pullPolicyFlags, registryFlags } from './flags/image-choice.ts'
+import { platformFlags, pullPolicyFlags, registryFlags, retryOptions } from './flags/image-choice.ts'
 import { imageContext, pullPolicy, wantedPlatform } from './image-context.ts'
 import { type ProgressView, pullProgress } from './progress.ts'
 import { terminalColumns } from './terminal.ts'
@@ -35,6 +35,7 @@ export async function createRequest(request: CreateRequest): Promise<{ spec: Con
       context: imageContext(engine, env, flags),
       policy: pullPolicy(request.given.has('pull') ? flags.pull : engine.config.engine.pullPolicy),
       onProgress: progress.onProgress,
+      ...retryOptions(flags),
       ...(request.given.has('tls-verify') ? { tlsVerify: flags['tls-verify'] } : {}),
       ...(platform === undefined ? {} : { platform }),
     },

@@ -26,29 +26,30 @@ export async function renderList<Row extends object>(rows: readonly Row[], list:
   const isTable = /^table\s/.test(source)
   // podman's table formats take a space for a column's end.
   const body = isTable ? source.slice(6).trim().replaceAll(' ', '\t').replaceAll(/\{\{[^}]*\}\}/g, (action) => action.replaceAll('\t', ' ')) : source
-  const fields = simpleFields(body)
   const headings = isTable && list.noHeading !== true ? [headerRow(list, rows)] : []
   // The default listing needs no template engine: it is only fields between tabs.
+  const fields = source === list.defaultTemplate ? simpleFields(body) : undefined
   const lines = fields === undefined
-    ? await renderRows(body, [...headings, ...rows])
+    ? await renderRows(body, headings, rows)
     : [...headings, ...rows].map((row) => fields.map((field) => cellText((row as Record<string, unknown>)[field])).join('\t'))
   if (lines.length === 0) return ''
   const text = lines.map((line) => (line.endsWith('\n') ? line : `${line}\n`)).join('')
   return alignColumns(text)
 }
 
-async function renderRows(body: string, rows: readonly object[]): Promise<string[]> {
-  const { renderTemplate } = await import('../text/go-template/render-template.ts')
+async function renderRows(body: string, headings: readonly object[], rows: readonly object[]): Promise<string[]> {
+  const { compileTemplate } = await import('../text/go-template/render-template.ts')
+  const template = compileTemplate(body)
   // podman repeats the template for each row, unless it does so itself.
-  if (/^\s*\{\{-?\s*range/.test(body)) return [renderTemplate(body, rows)]
-  return rows.map((row) => renderTemplate(body, row))
+  if (/^\s*\{\{-?\s*range/.test(body)) return [template.render(rows)]
+  return [...headings, ...rows].map((row) => template.render(row))
 }
 
-/** One object, or several, by a template or as JSON. */
+/** One object by a template, or as JSON. */
 export async function renderObject(value: unknown, format: string): Promise<string> {
   if (format === 'json' || format === '') return formatJson(value)
-  const { renderTemplate } = await import('../text/go-template/render-template.ts')
-  return renderTemplate(unescapeTemplate(format), value)
+  const { renderTemplate, unescapeFormat } = await import('../text/go-template/render-template.ts')
+  return renderTemplate(unescapeFormat(format), value)
 }
 
 /** podman indents by four, with `[]` and `{}` for empty ones. */
@@ -56,8 +57,8 @@ export function formatJson(value: unknown): string {
   return JSON.stringify(value, null, 4)
 }
 
-/** A user can't type a tab easily: `\t` and `\n` mean what they say. */
-export function unescapeTemplate(format: string): string {
+/** A user can't type a tab easily: `\t` and `\n` mean what they say (in a list, in actions too: podman's way). */
+function unescapeTemplate(format: string): string {
   return format.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
 }
 

@@ -35,7 +35,7 @@ async function imageNames(engine: Engine): Promise<string[]> {
   const images = await engine.store.listImages()
   return images.flatMap(({ id, names = [] }) => {
     const short = names.map((name) => name.replace(/^docker\.io\/library\//, '').replace(/^localhost\//, ''))
-    return (names.length === 0 ? [id.slice(0, 12)] : [...new Set([...short, ...names])]).map((name) => `${name}\t${id.slice(0, 12)}`)
+    return [...new Set([...short, ...names])].map((name) => `${name}\t${id.slice(0, 12)}`)
   })
 }
 

@@ -89,7 +89,7 @@ async function storeInfo(engine: Engine): Promise<Record<string, unknown>> {
 }
 
 function storageConfFile(): string {
-  return ['/etc/containers/storage.conf', '/usr/share/containers/storage.conf'].find(existsFile) ?? ''
+  return ['/etc/containers/storage.conf', '/usr/share/containers/storage.conf'].find(existsFile) ?? '/usr/share/containers/storage.conf'
 }
 
 async function registriesInfo(engine: Engine): Promise<Record<string, unknown>> {

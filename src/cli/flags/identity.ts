@@ -15,9 +15,12 @@ export const identityFlags = {
   'label-file': csv('Read in a line delimited file of labels', { complete: 'files' }),
   'log-driver': text('Logging driver for the container', { options: logDrivers }),
   'log-opt': csv('Logging driver options'),
+  'disable-content-trust': bool('This is a Docker specific option and is a NOOP'),
   name: text('Assign a name to the container'),
+  'no-healthcheck': bool('Disable healthchecks on container'),
   pidfile: text('Write the container process ID to the file', { complete: 'files' }),
   replace: bool('If a container with the same name exists, replace it'),
+  restart: text('Restart policy to apply when a container exits ("no" alone is supported)', { options: ['no'] }),
   rm: bool('Remove container after exit'),
 }
 

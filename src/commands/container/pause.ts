@@ -17,6 +17,6 @@ export default class Pause extends BaseCommand {
     const engine = await this.openEngine()
     const names = await selectContainers(engine, { ...flags, names: container, states: ['running'] })
     const { pauseContainer } = await import('../../libpod/container/pause-container.ts')
-    return this.report(await actOnEach(names, (name) => pauseContainer(engine, name)), (id) => id)
+    return this.report(await actOnEach(names, (name) => pauseContainer(engine, name)))
   }
 }

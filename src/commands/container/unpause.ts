@@ -17,6 +17,6 @@ export default class Unpause extends BaseCommand {
     const engine = await this.openEngine()
     const names = await selectContainers(engine, { ...flags, names: container, states: ['paused'] })
     const { unpauseContainer } = await import('../../libpod/container/pause-container.ts')
-    return this.report(await actOnEach(names, (name) => unpauseContainer(engine, name)), (id) => id)
+    return this.report(await actOnEach(names, (name) => unpauseContainer(engine, name)))
   }
 }

@@ -1,5 +1,5 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { platformFlags } from '../../cli/flags/image-choice.ts'
+import { platformFlags, retryFlags, retryOptions } from '../../cli/flags/image-choice.ts'
 import { imageContext, wantedPlatform } from '../../cli/image-context.ts'
 import { args, bool, text } from '../../cli/options.ts'
 import { printLine } from '../../cli/output.ts'
@@ -13,7 +13,7 @@ export default class Pull extends BaseCommand {
   static override examples = ['tpod pull imageName', 'tpod pull fedora:latest', 'tpod pull --platform linux/arm64 docker.io/library/alpine']
   static override args = { image: args('image', 'references', { required: true, complete: 'images' }) }
   static override flags = {
-    ...platformFlags,
+    ...platformFlags, ...retryFlags,
     authfile: text('Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override', { complete: 'files' }),
     'cert-dir': text('Pathname of a directory containing TLS certificates and keys', { value: 'Pathname', complete: 'directories' }),
     creds: text('Credentials (USERNAME:PASSWORD) to use for authenticating to a registry', { value: 'Credentials' }),
@@ -33,7 +33,7 @@ export default class Pull extends BaseCommand {
       const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
       try {
         const pulled = await pullImage(context, name.replace(/^docker:\/\//, ''), {
-          policy: 'always', signal: this.signal, onProgress: progress.onProgress,
+          policy: 'always', signal: this.signal, onProgress: progress.onProgress, ...retryOptions(flags),
           ...(platform === undefined ? {} : { platform }),
           ...(flags['cert-dir'] === undefined ? {} : { certDirectory: flags['cert-dir'] }),
           ...(this.given.has('tls-verify') ? { tlsVerify: flags['tls-verify'] } : {}),
