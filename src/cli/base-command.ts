@@ -105,10 +105,16 @@ export abstract class BaseCommand extends Command {
 
   /** What `inspect` prints: an array as JSON, or the template per object; errors after. */
   protected async reportObjects(outcomes: readonly Outcome<unknown>[], format: string): Promise<number> {
-    const { formatJson, renderObject } = await import('./format.ts')
+    const { formatJson, goFieldNames, renderObject } = await import('./format.ts')
     const found = outcomes.filter(({ error }) => error === undefined).map(({ value }) => value)
     if (format === 'json' || format === '') printLine(formatJson(found))
-    else for (const value of found) printLine((await renderObject(value, format)).replace(/\n$/, ''))
+    else {
+      for (const value of found) {
+        // Networks have JSON keys of their own: templates know them by Go's names.
+        const named = 'network_interface' in (value as object) ? goFieldNames(value) : value
+        printLine((await renderObject(named, format)).replace(/\n$/, ''))
+      }
+    }
     return this.report(outcomes.filter(({ error }) => error !== undefined))
   }
 

@@ -103,7 +103,7 @@ export function goFieldNames(value: unknown): unknown {
   for (const [key, item] of Object.entries(value)) {
     const inner = goFieldNames(item)
     Object.defineProperty(named, key, { value: inner, enumerable: true })
-    for (const other of [key.charAt(0).toUpperCase() + key.slice(1), goNames[key]]) {
+    for (const other of [key.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(''), goNames[key]]) {
       if (other !== undefined && !(other in value)) Object.defineProperty(named, other, { value: inner, enumerable: true, configurable: true })
     }
   }
@@ -112,5 +112,5 @@ export function goFieldNames(value: unknown): unknown {
 
 const goNames: Readonly<Record<string, string>> = {
   ociRuntime: 'OCIRuntime', os: 'OS', cgroupVersion: 'CgroupsVersion', cpus: 'CPUs', apparmorEnabled: 'AppArmorEnabled', capabilities: 'DefaultCapabilities',
-  seccompEnabled: 'SECCOMPEnabled', seccompProfilePath: 'SECCOMPProfilePath', selinuxEnabled: 'SELinuxEnabled', idMappings: 'IDMappings',
+  seccompEnabled: 'SECCOMPEnabled', seccompProfilePath: 'SECCOMPProfilePath', selinuxEnabled: 'SELinuxEnabled', id: 'ID', dns_enabled: 'DNSEnabled', ipv6_enabled: 'IPv6Enabled', ipam_options: 'IPAMOptions', idMappings: 'IDMappings',
 }

@@ -8,7 +8,8 @@ export type NetworkRow = Awaited<ReturnType<NetworkManager['list']>>[number]
 export function networkView(network: NetworkRow) {
   return {
     name: network.name, id: createHash('sha256').update(network.name).digest('hex'), driver: network.driver, network_interface: network.bridge,
-    subnets: [{ subnet: network.subnet, gateway: network.gateway }],
+    // Chosen when the first container joins.
+    subnets: network.subnet ? [{ subnet: network.subnet, gateway: network.gateway }] : [],
     ipv6_enabled: false, internal: false, dns_enabled: false, ipam_options: { driver: 'host-local' },
   }
 }
