@@ -17,7 +17,7 @@ export interface Credentials {
 export interface AuthPaths {
   /** --authfile or REGISTRY_AUTH_FILE: alone, must exist. */
   authFile?: string
-  /** XDG_RUNTIME_DIR, or /run/user/UID; for root /run. The file is `containers/auth.json` below it (root without XDG: containers/0/auth.json). */
+  /** XDG_RUNTIME_DIR, or /run/user/UID; for root without it /run. The file is `containers/auth.json` below it, for /run `containers/0/auth.json`. */
   runtimeDirectory?: string
   /** XDG_CONFIG_HOME or ~/.config. */
   configHome?: string
@@ -75,7 +75,7 @@ async function readAuthFiles(paths: AuthPaths): Promise<AuthFile[]> {
     return [file]
   }
   const candidates: [string, boolean][] = []
-  if (paths.runtimeDirectory !== undefined) candidates.push([join(paths.runtimeDirectory, 'containers/auth.json'), false])
+  if (paths.runtimeDirectory !== undefined) candidates.push([join(paths.runtimeDirectory, paths.runtimeDirectory === '/run' ? 'containers/0/auth.json' : 'containers/auth.json'), false])
   if (paths.configHome !== undefined) candidates.push([join(paths.configHome, 'containers/auth.json'), false])
   if (paths.dockerDirectory !== undefined) candidates.push([join(paths.dockerDirectory, 'config.json'), false])
   if (paths.home !== undefined) candidates.push([join(paths.home, '.dockercfg'), true])
