@@ -4,29 +4,21 @@
  */
 import {
   chmodSync, closeSync, constants, fchmodSync, fchownSync, ftruncateSync, futimesSync, lchownSync, linkSync, mkdirSync,
-  openSync, symlinkSync, writeSync,
+  openSync, symlinkSync,
 } from 'node:fs'
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
 import { toDisplay, toPath } from './byte-string.ts'
 import type { ByteString } from './byte-string.ts'
 import { existingKind, hasOwner, makeNode, makeParents, removeTree, rooted, setTimes, setXattr } from './confined-file-system.ts'
+import { openedFile, writeContent } from './file-content.ts'
+import type { OpenFile } from './file-content.ts'
 import { mapId } from './id-map.ts'
 import { baseName, cleanMemberPath, parentPath } from './member-path.ts'
-import type { SparseRun, TarEntry } from './tar-entry.ts'
+import type { TarEntry } from './tar-entry.ts'
 import type { StageLayerOptions } from './types.ts'
 import { opaqueXattrName, whiteoutPrefix, whiteoutTarget } from './whiteout.ts'
 
 export type UnpackOptions = Pick<StageLayerOptions, 'whiteouts' | 'idMaps' | 'ignoreChownErrors'>
-
-interface OpenFile {
-  fd: number
-  entry: TarEntry
-  path: ByteString
-  /** Where the next byte goes; -1 when bytes simply follow each other. */
-  position: number
-  runIndex: number
-  runLeft: number
-}
 
 interface Owner {
   uid: number
@@ -72,8 +64,7 @@ export class Unpacker {
     const { file } = this
     if (file === undefined) return
     try {
-      if (file.entry.sparse === undefined) writeFully(file.fd, bytes, null)
-      else writeSparse(file, file.entry.sparse, bytes)
+      writeContent(file, bytes)
     } catch (error) {
       throw describeFailure(error, file.entry)
     }
@@ -137,8 +128,7 @@ export class Unpacker {
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
     const fd = this.place(path, () => openSync(rooted(path), flags, 0o600))
     if (fd === undefined) return
-    const firstRun = entry.sparse?.[0]
-    this.file = { fd, entry, path, position: firstRun?.offset ?? -1, runIndex: 0, runLeft: firstRun?.length ?? 0 }
+    this.file = openedFile(fd, entry, path)
   }
 
   private makeDirectory(entry: TarEntry, path: ByteString): void {
@@ -282,31 +272,6 @@ function makeSpecial(entry: TarEntry, path: ByteString): void {
       break
     default:
       makeNode(path, 0o010000 | entry.mode, 0, 0)
-  }
-}
-
-function writeFully(fd: number, bytes: Buffer, position: number | null): void {
-  let offset = 0
-  while (offset < bytes.length) {
-    const at = position === null ? null : position + offset
-    offset += writeSync(fd, bytes, offset, bytes.length - offset, at)
-  }
-}
-
-function writeSparse(file: OpenFile, runs: readonly SparseRun[], bytes: Buffer): void {
-  let offset = 0
-  while (offset < bytes.length) {
-    while (file.runLeft === 0) {
-      const next = runs[++file.runIndex]
-      if (next === undefined) return
-      file.position = next.offset
-      file.runLeft = next.length
-    }
-    const length = Math.min(bytes.length - offset, file.runLeft)
-    writeFully(file.fd, bytes.subarray(offset, offset + length), file.position)
-    offset += length
-    file.position += length
-    file.runLeft -= length
   }
 }
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync, truncateSync, openSync, writeSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { TarReader } from '../../../src/archive/tar-reader.ts'
 import type { TarEntry } from '../../../src/archive/tar-entry.ts'
 import { TpodError } from '../../../src/errors/tpod-error.ts'
