@@ -14,7 +14,6 @@ export const networkFlags = {
   ip: text('Specify a static IPv4 address for the container'),
   'mac-address': text('Container MAC address (e.g. 92:d0:c6:0a:29:33)'),
   network: list('Connect a container to a network', { aliases: ['net'], complete: 'networks' }),
-  'network-alias': csv('Add network-scoped alias for the container'),
   'no-hosts': bool('Do not create /etc/hosts within the container, instead use the version from the image'),
   publish: csv("Publish a container's port, or a range of ports, to the host", { char: 'p' }),
   'publish-all': bool('Publish all exposed ports to random ports on the host interface', { char: 'P' }),
@@ -40,18 +39,17 @@ export async function networkSpec(flags: Flags): Promise<NetworkSpec> {
   }
 }
 
-/** --ip, --mac-address and --network-alias speak of the one network. */
+/** --ip and --mac-address speak of the one network. */
 function networkMode(flags: Flags): NetworkMode {
   const mode = parseNetworkMode(flags.network)
   const extras = {
     ...(flags.ip === undefined ? {} : { ip: flags.ip }),
     ...(flags['mac-address'] === undefined ? {} : { mac: flags['mac-address'] }),
-    ...(flags['network-alias'].length === 0 ? {} : { aliases: flags['network-alias'] }),
   }
   if (Object.keys(extras).length === 0) return mode
-  if (mode.mode !== 'bridge') throw new TpodError('BAD_FLAG', `--ip, --mac-address and --network-alias need a bridge network, not --network=${flags.network.join(',')}`)
-  const networks = mode.networks.length === 0 ? [{ name: 'podman' }] : mode.networks
-  if (networks.length > 1 && (flags.ip ?? flags['mac-address']) !== undefined) {
+  if (mode.mode !== 'bridge') throw new TpodError('BAD_FLAG', `--ip and --mac-address need a bridge network, not --network=${flags.network.join(',')}`)
+  const networks = mode.networks.length === 0 ? [{ name: '' }] : mode.networks
+  if (networks.length > 1) {
     throw new TpodError('BAD_FLAG', '--ip and --mac-address can only be set for a single network', { remedy: 'use --network NAME:ip=ADDRESS,mac=ADDRESS' })
   }
   return { mode: 'bridge', networks: networks.map((network) => ({ ...network, ...extras })) }
