@@ -98,7 +98,8 @@ export function alignColumns(text: string): string {
 
 /** podman's templates name Go fields (`.Host.OCIRuntime.Name`), its JSON has other keys (`host.ociRuntime.name`): both lead to the value. */
 export function goFieldNames(value: unknown): unknown {
-  if (Array.isArray(value) || typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(goFieldNames)
+  if (typeof value !== 'object' || value === null) return value
   const named: Record<string, unknown> = {}
   for (const [key, item] of Object.entries(value)) {
     const inner = goFieldNames(item)

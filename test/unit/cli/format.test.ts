@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { alignColumns, headerWord, renderList } from '../../../src/cli/format.ts'
+import { alignColumns, goFieldNames, headerWord, renderList, renderObject } from '../../../src/cli/format.ts'
 
 const list = { format: undefined, defaultTemplate: 'table {{.ID}}\t{{.Names}}\t{{.Status}}', headers: { ID: 'CONTAINER ID' } }
 const rows = [{ ID: 'abc', Names: 'a', Status: 'Up' }, { ID: '0123456789abcdef', Names: 'bb', Status: 'Exited' }]
@@ -27,4 +27,9 @@ test('json ignores the columns', async () => {
 test('header words split at capitals', () => {
   assert.equal(headerWord('CreatedAt'), 'CREATED AT')
   assert.equal(headerWord('ID'), 'ID')
+})
+
+test('templates reach JSON-keyed values by Go\'s names too, inside lists as well', async () => {
+  const network = goFieldNames({ name: 'podman', dns_enabled: false, subnets: [{ subnet: '10.0.0.0/16' }] })
+  assert.equal(await renderObject(network, '{{.Name}} {{.DNSEnabled}} {{range .Subnets}}{{.Subnet}}{{end}} {{.name}}'), 'podman false 10.0.0.0/16 podman')
 })
