@@ -20,7 +20,7 @@ before(async () => {
 
 after(() => host.dispose())
 
-const listing = 'cd / && find . -xdev -not -path "./proc/*" -not -path "./sys/*" -not -path "./dev/*" -not -path "./etc/*" -not -path "./run/*" | sort | xargs -d "\\n" stat -c "%n %F %a %u %g %s %h"'
+const listing = 'cd / && find . -xdev -not -path "./proc/*" -not -path "./sys/*" -not -path "./dev/*" -not -path "./etc/*" -not -path "./run/*" -exec stat -c "%n %F %a %u %g %s %h" {} + | sort'
 
 test('tpod runs what podman built, file for file', () => {
   const theirs = host.podmanOk(['run', '--rm', '--network', 'none', 'localhost/layers', 'sh', '-c', listing])

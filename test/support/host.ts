@@ -163,10 +163,19 @@ export class TestHost {
     return [...mounts, ...processes]
   }
 
+  /** The store's own bridge and rules: they outlive its containers on purpose, but not its tests. */
+  private removeBridge(): void {
+    const bridge = this.tpod(['network', 'inspect', '--format', '{{.NetworkInterface}}', 'podman']).stdout.trim()
+    if (!/^tpod\d+$/.test(bridge)) return
+    this.run('ip', ['link', 'delete', bridge])
+    this.run('nft', ['delete', 'table', 'inet', bridge])
+  }
+
   dispose(): void {
     if (existsSync(this.graphRoot)) {
       this.tpod(['rm', '-a', '-f', '-t', '0'])
       this.podman(['rm', '-a', '-f', '-t', '0'])
+      this.removeBridge()
     }
     for (const server of this.servers) server.kill('SIGKILL')
     for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse()) {
