@@ -1,10 +1,11 @@
 // The life of a container over several commands, on the real monitor and runtime: what happens when parts of it are killed.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
-import { TestHost, spawnTpodResult } from '../support/host.ts'
+import { TestHost, spawnTpodResult, tpodPath } from '../support/host.ts'
 import { Terminal } from '../support/terminal.ts'
 
 const host = new TestHost()
@@ -164,6 +165,19 @@ test('pause, top, rename, kill', () => {
   assert.equal(host.tpodOk(['wait', 'calmer']), '137')
   assert.equal(host.tpod(['kill', 'calmer']).code, 125)
   host.tpodOk(['rm', 'calmer'])
+})
+
+test('megabytes through cat: input and output at once, every byte', () => {
+  const input = Buffer.alloc(3_000_000, 'all of it ')
+  const result = host.run('sh', ['-c', `"$0" "$@" | sha256sum`, tpodPath, ...host.storeFlags(), 'run', '-i', '--rm', ...quiet, image, 'cat'], { input, timeoutMs: 30_000 })
+  assert.equal(result.stdout.slice(0, 64), createHash('sha256').update(input).digest('hex'))
+})
+
+test('rm -f of a foreground container ends its command with 137', async () => {
+  const run = spawnTpodResult(host, ['run', '--name', 'front', ...quiet, image, 'sleep', '100'])
+  await until('running', () => host.tpod(['ps', '-q', '--filter', 'name=front']).stdout !== '')
+  host.tpodOk(['rm', '-f', '-t', '0', 'front'])
+  assert.equal((await run).code, 137)
 })
 
 test('nothing is left of all of it', async () => {

@@ -2,13 +2,14 @@
  * conmon's attach socket (SOCK_SEQPACKET at BUNDLE/attach): packets to us begin with a byte naming the stream,
  * packets from us are standard input as it is. conmon reads at most 32 KiB of one packet and drops the rest.
  */
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, write, writeSync } from 'node:fs'
 import { TpodError, errorCode, errorMessage } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
 
 const stderrPipe = 3
 const maxPacketBytes = 8192
 const shutWrite = 1
+const shutBoth = 2
 
 export interface AttachHandlers {
   onOutput(stream: 'stdout' | 'stderr', data: Buffer): void
@@ -17,10 +18,13 @@ export interface AttachHandlers {
 export interface AttachSocket {
   /** Resolves when conmon closed the socket (the process ended and all its output was delivered), or after close(). */
   readonly ended: Promise<void>
-  /** Throws nothing when the container is gone: `ended` tells. */
-  write(data: Uint8Array): void
-  /** End of standard input. */
-  endInput(): void
+  /**
+   * In order; resolves when conmon has taken it. Wait for it before reading more: output must be taken meanwhile, or
+   * conmon, blocked on us, would never take the input. Resolves too when the container is gone: `ended` tells.
+   */
+  write(data: Uint8Array): Promise<void>
+  /** End of standard input, after what was written. */
+  endInput(): Promise<void>
   /** Detaches: the container goes on. Idempotent. */
   close(): void
 }
@@ -30,11 +34,19 @@ export function openAttachSocket(bundle: string, handlers: AttachHandlers): Atta
   const fd = connect(bundle)
   const { promise: ended, resolve } = Promise.withResolvers<void>()
   let isOpen = true
+  let writing: Promise<void> = Promise.resolve()
+  const writePackets = async (data: Uint8Array): Promise<void> => {
+    for (let offset = 0; isOpen && offset < data.length; offset += maxPacketBytes) {
+      await writePacket(fd, data.subarray(offset, offset + maxPacketBytes))
+    }
+  }
   const finish = (): void => {
     if (!isOpen) return
     isOpen = false
     stop()
-    closeSync(fd)
+    // Ends a write that is under way in another thread.
+    ignoreDisconnect(() => native.shutdown(fd, shutBoth))
+    void writing.finally(() => closeSync(fd))
     resolve()
   }
   const stop = native.readLoop(fd, 65_536, (error, chunk) => {
@@ -45,23 +57,10 @@ export function openAttachSocket(bundle: string, handlers: AttachHandlers): Atta
   })
   return {
     ended,
-    write: (data) => {
-      try {
-        for (let offset = 0; isOpen && offset < data.length; offset += maxPacketBytes) {
-          native.writeAll(fd, data.subarray(offset, offset + maxPacketBytes))
-        }
-      } catch (error) {
-        if (!isDisconnect(error)) throw error
-      }
-    },
-    endInput: () => {
-      if (!isOpen) return
-      try {
-        native.shutdown(fd, shutWrite)
-      } catch (error) {
-        if (!isDisconnect(error)) throw error
-      }
-    },
+    write: (data) => (writing = writing.then(() => writePackets(data))),
+    endInput: () => (writing = writing.then(() => {
+      if (isOpen) ignoreDisconnect(() => native.shutdown(fd, shutWrite))
+    })),
     close: finish,
   }
 }
@@ -78,6 +77,24 @@ function connect(bundle: string): number {
     })
   } finally {
     if (directory >= 0) closeSync(directory)
+  }
+}
+
+/** On the runtime's pool, for it blocks while conmon's input is full. A packet is written whole or not at all. */
+function writePacket(fd: number, packet: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    write(fd, packet, (error) => {
+      if (error === null || isDisconnect(error)) resolve()
+      else reject(error)
+    })
+  })
+}
+
+function ignoreDisconnect(act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    if (!isDisconnect(error)) throw error
   }
 }
 

@@ -1,4 +1,5 @@
 /** Joins a caller's standard streams with a container's attach socket: raw terminal, resize, detach keys, signals. */
+import { readSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
 import { errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
@@ -118,30 +119,61 @@ async function proxySignals(send: (signal: number) => void): Promise<() => void>
   return () => { for (const step of undo) step() }
 }
 
+/** Input is read only as fast as the container takes it. */
 async function copyInput(streams: AttachStreams, socket: AttachSocket, detach: () => void): Promise<() => void> {
-  const { stdin } = streams
-  const keys = streams.terminalFd === undefined ? undefined : await detachMatcher(streams.detachKeys ?? '')
-  const onChunk = (chunk: Buffer | null): void => {
-    if (chunk === null) {
-      if (streams.terminalFd === undefined) socket.endInput()
-      return
-    }
+  const { stdin, terminalFd } = streams
+  const keys = terminalFd === undefined ? undefined : await detachMatcher(streams.detachKeys ?? '')
+  const onChunk = async (chunk: Buffer): Promise<void> => {
     if (keys === undefined) return socket.write(chunk)
     const { forward, isDetached } = keys.push(chunk)
-    if (forward.length > 0) socket.write(forward)
+    if (forward.length > 0) await socket.write(forward)
     if (isDetached) detach()
   }
-  if (typeof stdin === 'number') {
-    return native.readLoop(stdin, 8192, (error, chunk) => onChunk(error === null ? chunk : null))
+  const onEnd = (): void => { if (terminalFd === undefined) void socket.endInput() }
+  if (typeof stdin === 'number') return pumpDescriptor(stdin, onChunk, onEnd)
+  if (stdin === undefined) return () => undefined
+  const onData = (chunk: Buffer | string): void => {
+    stdin.pause()
+    void onChunk(Buffer.from(chunk as string)).then(() => stdin.resume())
   }
-  const onData = (chunk: Buffer | string): void => onChunk(Buffer.from(chunk as string))
-  const onEnd = (): void => onChunk(null)
-  stdin?.on('data', onData)
-  stdin?.on('end', onEnd)
+  stdin.on('data', onData)
+  stdin.on('end', onEnd)
   return () => {
-    stdin?.off('data', onData)
-    stdin?.off('end', onEnd)
-    stdin?.pause()
+    stdin.off('data', onData)
+    stdin.off('end', onEnd)
+    stdin.pause()
+  }
+}
+
+const pollMs = 250
+
+/** Waits for data before it reads, so that what comes after the end of the session is left to whoever reads the descriptor next. */
+function pumpDescriptor(fd: number, onChunk: (chunk: Buffer) => Promise<void>, onEnd: () => void): () => void {
+  let isOpen = true
+  const pump = async (): Promise<void> => {
+    const buffer = Buffer.allocUnsafe(65_536)
+    while (isOpen) {
+      if (!await native.waitReadable(fd, pollMs) || !isOpen) continue
+      const length = readChunk(fd, buffer)
+      if (length === undefined) continue
+      if (length === 0) return onEnd()
+      await onChunk(Buffer.from(buffer.subarray(0, length)))
+    }
+  }
+  // A descriptor that cannot be read counts as ended.
+  pump().catch(onEnd)
+  return () => { isOpen = false }
+}
+
+/** Undefined: another reader of the same descriptor was faster. */
+function readChunk(fd: number, buffer: Buffer): number | undefined {
+  try {
+    return readSync(fd, buffer, 0, buffer.length, null)
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return undefined
+    // EOF: how Bun reports the end of some descriptors; EIO: the terminal is gone.
+    if (errorCode(error) === 'EOF' || errorCode(error) === 'EIO') return 0
+    throw error
   }
 }
 
