@@ -103,7 +103,8 @@ interface FakeImage {
 const sha256 = (data: Buffer): string => `sha256:${createHash('sha256').update(data).digest('hex')}`
 
 function fakeImage(): FakeImage {
-  const tar = readFileSync(host.busyboxTar())
+  // One block longer than the store's busybox layer: a layer that is there already would not be fetched.
+  const tar = Buffer.concat([readFileSync(host.busyboxTar()), Buffer.alloc(512)])
   const layer = gzipSync(tar, { level: 1 })
   const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: { Cmd: ['sh'] }, rootfs: { type: 'layers', diff_ids: [sha256(tar)] } }))
   const manifest = Buffer.from(
@@ -138,7 +139,7 @@ async function faultyRegistry(fault: { layer?: (data: Buffer) => Buffer; status?
 
 const faults: [name: string, fault: Parameters<typeof faultyRegistry>[0], pattern: RegExp][] = [
   ['a wrong layer digest', { layer: (data) => Buffer.concat([data.subarray(0, 1000), Buffer.from('X'), data.subarray(1001)]) }, /digest|sha256|corrupt|invalid/i],
-  ['a truncated layer', { layer: (data) => data.subarray(0, data.length >> 1) }, /digest|truncated|short|sha256|end of/i],
+  ['a truncated layer', { layer: (data) => data.subarray(0, data.length >> 1) }, /sent \d+ of \d+ bytes/],
   ['401', { status: 401 }, /unauthorized|authenti|login/i],
 ]
 for (const [name, fault, pattern] of faults) {
