@@ -5,6 +5,7 @@ import { join } from 'node:path'
 const root = join(import.meta.dirname, '..')
 const checks: [name: string, argv: [string, ...string[]]][] = [
   ['types', ['node_modules/.bin/tsc', '--noEmit', '-p', '.']],
+  ['generated files', [process.execPath, 'scripts/docs.ts', '--check']],
   ['lint', ['node_modules/.bin/oxlint', '--quiet', 'src', 'test', 'scripts']],
 ]
 let failed = false

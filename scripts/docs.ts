@@ -1,5 +1,5 @@
 /**
- * Writes docs/commands/*.md and completions/ from the commands' own definitions.
+ * Writes docs/commands/*.md, completions/ and docs/errors.md from the definitions in the sources.
  *   node scripts/docs.ts            writes
  *   node scripts/docs.ts --check    fails when something written is not up to date
  */
@@ -10,6 +10,7 @@ import { completionScript, completionShells } from '../src/cli/completion-script
 import { helpParts, optionRows } from '../src/cli/help.ts'
 import { globalFlags } from '../src/cli/global-flags.ts'
 import { commandTable } from '../src/commands/table.ts'
+import { errorCodesPage } from './error-codes.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
@@ -33,6 +34,7 @@ export async function generatedFiles(): Promise<Map<string, string>> {
     ].join('\n\n') + '\n')
   }
   files.set('docs/commands/README.md', ['# Commands', index.join('\n'), '## Options of every command', table(optionRows(globalFlags))].join('\n\n') + '\n')
+  files.set('docs/errors.md', errorCodesPage(root))
   return files
 }
 
