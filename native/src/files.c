@@ -4,8 +4,10 @@
 #include "async.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -151,6 +153,17 @@ static napi_value do_utimensat(napi_env env, napi_callback_info info) {
   return utimensat(dirfd, path.text, times, flags) == 0 ? NULL : tp_throw(env, errno, "utimensat", path.text);
 }
 
+static napi_value do_set_top_directory(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int fd;
+  int flags = 0;
+  if (!tp_args(env, info, 1, argv) || !tp_int(env, argv[0], &fd)) return NULL;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0) return tp_throw_fd(env, errno, "ioctl(FS_IOC_GETFLAGS)", fd);
+  if (flags & FS_TOPDIR_FL) return NULL;
+  flags |= FS_TOPDIR_FL;
+  return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0 ? NULL : tp_throw_fd(env, errno, "ioctl(FS_IOC_SETFLAGS)", fd);
+}
+
 static napi_value do_syncfs_sync(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   int fd;
@@ -187,6 +200,7 @@ void tp_init_files(napi_env env, napi_value exports) {
   tp_export(env, exports, "fchownat", do_fchownat);
   tp_export(env, exports, "fchmodat", do_fchmodat);
   tp_export(env, exports, "utimensat", do_utimensat);
+  tp_export(env, exports, "setTopDirectory", do_set_top_directory);
   tp_export(env, exports, "syncfsSync", do_syncfs_sync);
   tp_export(env, exports, "syncfs", do_syncfs);
 }

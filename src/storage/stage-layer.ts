@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { native } from '../host/native/native.ts'
 import { ensureStoreDirectories } from './store-paths.ts'
 import { commitStagedLayer } from './layer-writes.ts'
 import { TemporaryDirectory } from './temporary-directory.ts'
@@ -55,17 +56,18 @@ export async function stageLayerFiles(
 ): Promise<StagedLayer> {
   const { stageLayer } = await import('../archive/stage-layer.ts')
   ensureStoreDirectories(context.paths)
+  spreadLayers(context.paths.overlayTemporary)
   const files = TemporaryDirectory.create(context.paths.overlayTemporary)
   const tarSplit = TemporaryDirectory.create(context.paths.layersTemporary)
   try {
     const directory = contentPath(files)
     mkdirSync(directory, { mode: 0o755 })
     const { driverOptions, userXattr } = context.options
-    const native = userXattr ? 'overlay-user' : 'overlay-trusted'
+    const whiteouts = userXattr ? 'overlay-user' : 'overlay-trusted'
     const content = await stageLayer(blob, {
       directory,
       tarSplitPath: tarSplitFile(tarSplit),
-      whiteouts: driverOptions['mount_program'] === undefined ? native : 'aufs',
+      whiteouts: driverOptions['mount_program'] === undefined ? whiteouts : 'aufs',
       ignoreChownErrors: driverOptions['ignore_chown_errors'] === 'true',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     })
@@ -73,6 +75,23 @@ export async function stageLayerFiles(
   } catch (error) {
     await Promise.all([files.remove(), tarSplit.remove()])
     throw error
+  }
+}
+
+/**
+ * Asks ext4 to place each layer in block groups of its own. Packed together, a layer gets the inode numbers of layers
+ * just deleted, and ext4 steps over each inode freed within the last five minutes again for every new file: pulling
+ * 39,000 files after an rmi took 8 to 22 s instead of 4. It also keeps layers that are unpacked at a time apart.
+ */
+function spreadLayers(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const fd = openSync(directory, 'r')
+  try {
+    native.setTopDirectory(fd)
+  } catch {
+    // Only a hint: other file systems know no such flag, and a user may not be allowed to set it.
+  } finally {
+    closeSync(fd)
   }
 }
 

@@ -50,6 +50,8 @@ export interface Native {
   setxattr(path: NativePath, name: string, value: Uint8Array, follow?: boolean): void
   removexattr(path: NativePath, name: string, follow?: boolean): void
   listxattr(path: NativePath, follow?: boolean): string[]
+  /** ext4's hint that the directories in this one are unrelated (FS_TOPDIR_FL, chattr +T). Other file systems refuse it. */
+  setTopDirectory(fd: number): void
   syncfsSync(fd: number): void
   syncfs(fd: number): Promise<void>
 
