@@ -41,7 +41,7 @@ test(`a pull killed ${kills} times leaves nothing half-made`, async () => {
 
 function assertStoreHealthyAfterRecovery(): void {
   // Any changing command cleans up what the killed one left.
-  host.tpodOk(['pull', '-q', '--tls-verify=false', '--policy', 'missing', reference])
+  host.tpodOk(['pull', '-q', '--tls-verify=false', reference])
   assertStoreHealthy(host)
 }
 

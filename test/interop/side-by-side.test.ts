@@ -20,12 +20,14 @@ before(async () => {
 
 after(() => host.dispose())
 
-const listing = 'cd / && find . -xdev -not -path "./proc/*" -not -path "./sys/*" -not -path "./dev/*" -not -path "./etc/*" -not -path "./run/*" -exec stat -c "%n %F %a %u %g %s %h" {} + | sort'
+const listing = 'cd / && find . -xdev -not -path "./proc*" -not -path "./sys*" -not -path "./dev*" -not -path "./etc/*" -not -path "./run/*" -exec stat -c "%n %F %a %u %g %s %h" {} + | sort'
 
 test('tpod runs what podman built, file for file', () => {
   const theirs = host.podmanOk(['run', '--rm', '--network', 'none', 'localhost/layers', 'sh', '-c', listing])
   const ours = host.tpodOk(['run', '--rm', '--network', 'none', 'localhost/layers', 'sh', '-c', listing])
-  assert.equal(ours, theirs)
+  const lines = (text: string): string[] => text.split('\n')
+  assert.deepEqual(lines(ours).filter((line) => !lines(theirs).includes(line)), [])
+  assert.deepEqual(lines(theirs).filter((line) => !lines(ours).includes(line)), [])
 })
 
 test('an image pulled by tpod is listed and run by podman and has identical layer digests when pushed by it', () => {
