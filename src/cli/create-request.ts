@@ -5,9 +5,10 @@ import type { Engine } from '../libpod/engine.ts'
 import type { ContainerSpec } from '../libpod/types.ts'
 import { buildContainerSpec, containerFlags } from './flags/container-spec.ts'
 import { platformFlags, pullPolicyFlags, registryFlags, retryOptions } from './flags/image-choice.ts'
-import { imageContext, pullPolicy, wantedPlatform } from './image-context.ts'
+import { pullPolicy, wantedPlatform } from './image-context.ts'
 import { type ProgressView, pullProgress } from './progress.ts'
 import { terminalColumns } from './terminal.ts'
+import { imageContext } from '../libpod/image-context.ts'
 
 export const createFlags = { ...containerFlags, ...platformFlags, ...pullPolicyFlags, ...registryFlags }
 
@@ -32,7 +33,7 @@ export async function createRequest(request: CreateRequest): Promise<{ spec: Con
     replace: flags.replace,
     signal,
     pull: {
-      context: imageContext(engine, env, flags),
+      context: imageContext(engine, { authFile: flags.authfile }),
       policy: pullPolicy(request.given.has('pull') ? flags.pull : engine.config.engine.pullPolicy),
       onProgress: progress.onProgress,
       ...retryOptions(flags),

@@ -1,6 +1,6 @@
 import { TpodError, errorCode } from '../errors/tpod-error.ts'
 import type { Engine } from '../libpod/engine.ts'
-import { registriesOf } from './image-context.ts'
+import { registriesOf } from '../libpod/image-context.ts'
 
 /** podman's order of search where the type is open. Throws NO_SUCH_OBJECT, or the type's own error. */
 export async function inspectObject(engine: Engine, name: string, type: string, size: boolean): Promise<unknown> {

@@ -22,6 +22,8 @@ export interface EngineOptions {
   selfCommand: readonly string[]
   /** The caller's environment: PATH for finding programs, HOME, XDG_RUNTIME_DIR. Never handed to a container by itself. */
   hostEnv: Readonly<Record<string, string | undefined>>
+  /** Sent to registries; default `tpod`. */
+  userAgent?: string
   /** Loaded only by a pull. */
   loadRegistries?: () => Promise<RegistriesConfig>
 }
@@ -87,17 +89,23 @@ async function runtimeOf(store: Store, options: EngineOptions, container: Pick<C
   return ociRuntime({
     name: container.runtime.name,
     path: container.runtime.path,
-    root: `${store.ownRunDirectory}/${container.runtime.name}`,
+    root: `${store.ownRunDirectory}/${container.runtime.name.replace(/^.*\//, '')}`,
     systemdCgroup: container.cgroupPath.includes(':'),
     flags: [],
     env: helperEnv(options),
   })
 }
 
+/** The second half: by these conmon's exit command finds the same configuration and with it the same store. */
+const helperVariables = [
+  'HOME', 'XDG_RUNTIME_DIR', 'TMPDIR', 'DBUS_SESSION_BUS_ADDRESS',
+  'CONTAINERS_CONF', 'CONTAINERS_CONF_OVERRIDE', 'CONTAINERS_STORAGE_CONF', 'STORAGE_DRIVER', 'STORAGE_OPTS', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME',
+]
+
 /** What conmon and the runtimes see of the caller's environment: nothing that could reach a container. */
 export function helperEnv(options: EngineOptions): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
-  for (const name of ['HOME', 'XDG_RUNTIME_DIR', 'TMPDIR', 'DBUS_SESSION_BUS_ADDRESS']) {
+  for (const name of helperVariables) {
     const value = options.hostEnv[name]
     if (value !== undefined) env[name] = value
   }

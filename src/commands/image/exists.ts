@@ -1,7 +1,7 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { registriesOf } from '../../cli/image-context.ts'
 import { arg } from '../../cli/options.ts'
 import { ExitCode } from '../../errors/exit-codes.ts'
+import { registriesOf } from '../../libpod/image-context.ts'
 
 export default class ImageExists extends BaseCommand {
   static override summary = 'Check if an image exists in local storage'

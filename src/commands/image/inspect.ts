@@ -1,7 +1,7 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { registriesOf } from '../../cli/image-context.ts'
 import { args, textOr } from '../../cli/options.ts'
 import { actOnEach } from '../../cli/select-containers.ts'
+import { registriesOf } from '../../libpod/image-context.ts'
 
 export default class ImageInspect extends BaseCommand {
   static override summary = 'Display the configuration of an image'

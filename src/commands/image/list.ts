@@ -1,9 +1,9 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { renderList } from '../../cli/format.ts'
-import { registriesOf } from '../../cli/image-context.ts'
 import { imageFields, imageHeaders, imageJson, imageSortKeys, sortImageRows } from '../../cli/image-view.ts'
 import { arg, bool, csv, text, textOr } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
+import { registriesOf } from '../../libpod/image-context.ts'
 
 export default class ImageList extends BaseCommand {
   static override summary = 'List images in local storage'

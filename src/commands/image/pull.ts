@@ -1,11 +1,12 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { platformFlags, retryFlags, retryOptions } from '../../cli/flags/image-choice.ts'
-import { imageContext, wantedPlatform } from '../../cli/image-context.ts'
+import { wantedPlatform } from '../../cli/image-context.ts'
 import { args, bool, text } from '../../cli/options.ts'
 import { printLine } from '../../cli/output.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { terminalColumns } from '../../cli/terminal.ts'
 import type { Outcome } from '../../errors/outcome.ts'
+import { imageContext } from '../../libpod/image-context.ts'
 
 export default class Pull extends BaseCommand {
   static override summary = 'Pull an image from a registry'
@@ -25,7 +26,7 @@ export default class Pull extends BaseCommand {
     const { args: { image }, flags } = await this.parse(Pull)
     const platform = wantedPlatform(flags)
     const engine = await this.openEngine()
-    const context = imageContext(engine, this.context.env, flags)
+    const context = imageContext(engine, { authFile: flags.authfile, credentials: flags.creds })
     const { pullImage } = await import('../../image/pull.ts')
     const columns = terminalColumns(2)
     const outcomes: Outcome[] = []

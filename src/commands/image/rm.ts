@@ -1,5 +1,4 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { registriesOf } from '../../cli/image-context.ts'
 import { args, bool } from '../../cli/options.ts'
 import { printLine } from '../../cli/output.ts'
 
@@ -20,15 +19,9 @@ export default class ImageRm extends BaseCommand {
     if (image.length === 0 && !flags.all) throw this.usageError('image name or ID must be specified')
     if (image.length > 0 && flags.all) throw this.usageError('when using the --all switch, you may not pass any images names or IDs')
     const engine = await this.openEngine()
-    const { removeImages } = await import('../../image/remove.ts')
-    const outcomes = await removeImages(engine.store, registriesOf(engine), image, {
-      all: flags.all, force: flags.force, ignore: flags.ignore || flags.force, noPrune: flags['no-prune'],
-      removeContainers: async ({ id }) => {
-        const { removeContainer } = await import('../../libpod/container/remove-container.ts')
-        for (const container of await engine.store.listContainers()) {
-          if (container.image === id) await removeContainer(engine, container.id, { force: true, signal: this.signal })
-        }
-      },
+    const { removeImages } = await import('../../libpod/images.ts')
+    const outcomes = await removeImages(engine, image, {
+      all: flags.all, force: flags.force, ignore: flags.ignore || flags.force, noPrune: flags['no-prune'], signal: this.signal,
     })
     for (const { value } of outcomes) {
       for (const name of value?.untagged ?? []) printLine(`Untagged: ${name}`)

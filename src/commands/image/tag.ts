@@ -1,6 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { registriesOf } from '../../cli/image-context.ts'
 import { arg, args } from '../../cli/options.ts'
+import { registriesOf } from '../../libpod/image-context.ts'
 
 export default class Tag extends BaseCommand {
   static override summary = 'Add an additional name to a local image'

@@ -6,11 +6,14 @@ import { native } from '../../host/native/native.ts'
 import type { DetachMatcher } from '../../host/terminal/detach-keys.ts'
 import { openAttachSocket, resizeTerminal, type AttachSocket } from '../conmon/attach-socket.ts'
 
+export type OutputTarget = number | Writable | ((chunk: Buffer) => void)
+
 export interface AttachStreams {
   /** Descriptor or stream; absent: nothing is sent and the container's input stays open. */
   stdin?: number | Readable
-  stdout?: number | Writable
-  stderr?: number | Writable
+  /** Descriptor, stream, or a function that gets each piece as it comes. */
+  stdout?: OutputTarget
+  stderr?: OutputTarget
   /** Descriptor of the caller's terminal: put into raw mode, its size followed. Only with a container that has a terminal. */
   terminalFd?: number
   /** podman's notation, 'ctrl-p,ctrl-q'; '' disables detaching. */
@@ -52,11 +55,12 @@ export async function attachStreams(bundle: string, streams: AttachStreams, send
 
 interface Sink { write(data: Buffer): void; flush(): Promise<void> }
 
-function openSink(target: number | Writable | undefined): Sink {
+function openSink(target: OutputTarget | undefined): Sink {
   if (target === undefined) return { write: () => undefined, flush: async () => undefined }
   if (typeof target === 'number') return descriptorSink(target)
+  // The chunk may be reused by its reader; a stream or a caller keeps it until later.
+  if (typeof target === 'function') return { write: (data) => target(Buffer.from(data)), flush: async () => undefined }
   return {
-    // The chunk may be reused by its reader; a stream keeps it until later.
     write: (data) => { target.write(Buffer.from(data)) },
     flush: () => new Promise((resolve) => {
       if (target.writableLength === 0 || target.destroyed) resolve()

@@ -3,17 +3,19 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
+import type { ContainerRequest } from '../container-request.ts'
 import type { ContainerConfig, ContainerSpec } from '../types.ts'
 import { writeConfig } from '../state/container-files.ts'
 import { containerPaths } from '../state/container-paths.ts'
 import { ownMarker, type RecordMetadata } from '../state/find-container.ts'
 import { removeMarker } from '../state/live-marker.ts'
 import { checkContainerName } from './container-name.ts'
-import { provideImage, type ProvideImageOptions } from './provide-image.ts'
+import { provideImage, type ProvidedImage, type ProvideImageOptions } from './provide-image.ts'
 
 export interface CreateOptions {
-  /** argv of the command that asked, for inspect. */
-  createCommand: readonly string[]
+  /** argv of the command that asked, for inspect; default none. */
+  createCommand?: readonly string[]
+  /** How an image that is not here is pulled; `policy: 'never'` does not pull. */
   pull?: ProvideImageOptions
   /** Removes a container that has the name, also a running one. */
   replace?: boolean
@@ -25,12 +27,27 @@ export interface CreateOptions {
  * a kill -9 before that leaves at most what the next command removes, and the name is free.
  * Throws NO_SUCH_IMAGE and what a pull throws, CONTAINER_NAME_IN_USE, and what resolving the configuration throws.
  */
-export async function createContainer(engine: Engine, spec: ContainerSpec, options: CreateOptions): Promise<ContainerConfig> {
+export async function createContainer(engine: Engine, request: ContainerRequest | ContainerSpec, options: CreateOptions = {}): Promise<ContainerConfig> {
+  const spec = await wholeSpec(engine, request)
   if (spec.name !== undefined) checkContainerName(spec.name)
   if (spec.name !== undefined && options.replace === true) await removeHolder(engine, spec.name)
-  const image = await provideImage(engine, spec.rawImageName, options.pull ?? {}, options.signal)
+  for (let race = 1; ; race++) {
+    const image = await provideImage(engine, spec.rawImageName, options.pull ?? {}, options.signal)
+    try {
+      return await createFromImage(engine, spec, image, options)
+    } catch (error) {
+      // Another process removed the image between our finding it and our holding on to it: find or pull it again.
+      if (!imageVanished.has(errorCode(error) ?? '') || race >= maxImageRaces) throw error
+    }
+  }
+}
+
+const imageVanished: ReadonlySet<string> = new Set(['NO_SUCH_IMAGE', 'NO_SUCH_IMAGE_DATA', 'LAYER_PARENT_GONE'])
+const maxImageRaces = 8
+
+async function createFromImage(engine: Engine, spec: ContainerSpec, image: ProvidedImage, options: CreateOptions): Promise<ContainerConfig> {
   const { resolveContainer } = await import('./resolve-container.ts')
-  const config = await resolveContainer(engine, spec, { id: randomBytes(32).toString('hex'), image, createCommand: [...options.createCommand] })
+  const config = await resolveContainer(engine, spec, { id: randomBytes(32).toString('hex'), image, createCommand: [...options.createCommand ?? []] })
   try {
     await recordContainer(engine, config)
   } catch (error) {
@@ -39,6 +56,12 @@ export async function createContainer(engine: Engine, spec: ContainerSpec, optio
     await recordContainer(engine, config)
   }
   return config
+}
+
+async function wholeSpec(engine: Engine, request: ContainerRequest | ContainerSpec): Promise<ContainerSpec> {
+  if ('rawImageName' in request) return request
+  const { containerSpec } = await import('../container-request.ts')
+  return containerSpec(engine.config, request)
 }
 
 /**

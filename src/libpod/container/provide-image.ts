@@ -4,7 +4,7 @@ import type { ImageRecord } from '../../storage/types.ts'
 import type { Engine } from '../engine.ts'
 
 export interface ProvideImageOptions extends Omit<PullOptions, 'signal'> {
-  /** How registries are reached; absent: only images that are here. */
+  /** How registries are reached; absent: as the engine's configuration says, or not at all if it was opened without registries. */
   context?: ImageContext
 }
 
@@ -16,18 +16,25 @@ export interface ProvidedImage {
 
 /** The image by name or id, pulled as the policy says. The registry client is loaded only when it is needed. */
 export async function provideImage(engine: Engine, nameOrId: string, options: ProvideImageOptions, signal?: AbortSignal): Promise<ProvidedImage> {
-  const { context, ...pull } = options
+  const { context: given, ...pull } = options
   if (pull.policy === undefined || pull.policy === 'missing' || pull.policy === 'never') {
     // With a platform asked for, the pull decides whether what is here suits.
-    const local = pull.platform === undefined ? await findLocal(engine, nameOrId, context) : undefined
+    const local = pull.platform === undefined ? await findLocal(engine, nameOrId, given) : undefined
     if (local !== undefined) return local
   }
+  const context = given ?? await ownContext(engine)
   if (context === undefined) {
-    throw new TpodError('NO_SUCH_IMAGE', `${nameOrId}: no such image`, { remedy: `pull it: tpod pull ${nameOrId}` })
+    throw new TpodError('NO_SUCH_IMAGE', `${nameOrId}: image not known`, { remedy: `pull it: tpod pull ${nameOrId}` })
   }
   const { pullImage } = await import('../../image/pull.ts')
   const pulled = await pullImage(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
   return { record: pulled.image, name: shownName(pulled.image, pulled.reference) }
+}
+
+async function ownContext(engine: Engine): Promise<ImageContext | undefined> {
+  if (engine.options.loadRegistries === undefined) return undefined
+  const { imageContext } = await import('../image-context.ts')
+  return imageContext(engine)
 }
 
 async function findLocal(engine: Engine, nameOrId: string, context: ImageContext | undefined): Promise<ProvidedImage | undefined> {

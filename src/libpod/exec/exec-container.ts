@@ -1,6 +1,5 @@
 /** Runs a further process in a running container. */
 import { randomBytes } from 'node:crypto'
-import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { helperEnv, type Engine } from '../engine.ts'
@@ -10,34 +9,30 @@ import type { ContainerConfig, ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { getContainer } from '../state/find-container.ts'
 import { execProcess, type ExecRequest } from './exec-spec.ts'
-
-export interface ExecStreams {
-  /** Descriptors that the process gets as 0, 1 and 2; input is /dev/null unless the request asks for it. */
-  stdin: number
-  stdout: number
-  stderr: number
-}
+import type { ExecStreams } from './run-attached.ts'
 
 /** podman's exit status for exec in a container that does not run. */
 const notRunningExitCode = 255
 
 /**
- * Runs the command with the given descriptors and waits for its end; the exit status is the command's own, 128+n after a signal.
+ * Runs the command with the given descriptors or streams and waits for its end; the exit status is the command's own, 128+n after a signal.
  * The runtime itself is the only process in between: no conmon. A command that cannot be found or invoked gives 127 or 126; the
  * runtime has said so on the given stderr. Throws NO_SUCH_CONTAINER, NOT_RUNNING (255), NO_SUCH_USER.
  */
-export async function execContainer(engine: Engine, nameOrId: string, request: ExecRequest, streams: ExecStreams): Promise<number> {
+export async function execContainer(engine: Engine, nameOrId: string, request: ExecRequest, streams: ExecStreams = {}): Promise<number> {
   const target = await findTarget(engine, nameOrId)
+  const { preserveFds = 0 } = request
+  const { runAttached } = await import('./run-attached.ts')
   const session = await openSession(target, request)
   try {
     const log = `${session.file}.log`
     const args = [
       ...target.runtime.globalArgs, '--log-format=json', `--log=${log}`, 'exec', '--process', session.file,
-      ...(request.preserveFds > 0 ? ['--preserve-fds', String(request.preserveFds)] : []), target.config.id,
+      ...(preserveFds > 0 ? ['--preserve-fds', String(preserveFds)] : []), target.config.id,
     ]
-    const preserved = Array.from({ length: request.preserveFds }, (_none, index) => index + 3)
+    const { stdin, ...output } = streams
     const exitCode = await runAttached(target.runtime.path, args, {
-      stdio: [request.stdin ? streams.stdin : 'ignore', streams.stdout, streams.stderr, ...preserved], env: helperEnv(engine.options),
+      streams: request.stdin === true && stdin !== undefined ? { stdin, ...output } : output, preserveFds, env: helperEnv(engine.options),
     })
     return exitCode === 0 ? 0 : runtimeFailure(target, log)?.exitCode ?? exitCode
   } finally {
@@ -56,7 +51,7 @@ export async function execDetached(engine: Engine, nameOrId: string, request: Ex
   const conmon = startConmon(findConmon(engine.config), {
     containerId: target.config.id, uuid: session.id, name: target.config.name, bundle: directory, pidFile: `${directory}/pidfile`,
     exitDirectory: directory, persistDirectory: directory, runtimePath: target.runtime.path, runtimeArgs: target.runtime.globalArgs,
-    systemdCgroup: target.runtime.systemdCgroup, terminal: request.terminal, stdin: request.stdin, logDriver: 'none', logPath: '',
+    systemdCgroup: target.runtime.systemdCgroup, terminal: request.terminal ?? false, stdin: request.stdin ?? false, logDriver: 'none', logPath: '',
     timeoutSec: 0, syncLog: false, exitCommand: [], exitDelaySec: 0, noNewKeyring: false, noPivot: false,
   }, { action: `exec in container ${target.config.name}`, runtimeName: target.runtime.name, env: helperEnv(engine.options), exec: { processSpec: session.file } })
   try {
@@ -106,17 +101,6 @@ async function openSession(target: Target, request: ExecRequest): Promise<Sessio
       }
     },
   }
-}
-
-function runAttached(path: string, args: readonly string[], options: { stdio: (number | 'ignore')[]; env: NodeJS.ProcessEnv }): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(path, args, options)
-    child.once('error', (cause) => reject(new TpodError('RUNTIME_MISSING', `run ${path}: ${cause.message}`, { cause, remedy: 'install crun or runc' })))
-    child.once('exit', (code, signal) => {
-      if (code !== null) resolve(code)
-      else void import('node:os').then(({ constants }) => resolve(128 + (signal === null ? 0 : constants.signals[signal] ?? 0)))
-    })
-  })
 }
 
 /** The runtime's own failure is in its log file; a command that failed by itself leaves none. */

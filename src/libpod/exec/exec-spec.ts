@@ -5,16 +5,17 @@ import type { CapabilitySets, ProcessSpec, RuntimeSpec } from '../../oci/runtime
 
 export interface ExecRequest {
   command: readonly string[]
-  terminal: boolean
+  /** The command's own terminal; its three descriptors must then be one. */
+  terminal?: boolean
   /** Standard input is handed on. */
-  stdin: boolean
-  env: readonly { name: string; value: string }[]
+  stdin?: boolean
+  env?: readonly { name: string; value: string }[]
   /** `user[:group]`; absent: the container's. */
   user?: string
   workingDir?: string
-  privileged: boolean
+  privileged?: boolean
   /** Descriptors 3 … of the caller that the process keeps. */
-  preserveFds: number
+  preserveFds?: number
 }
 
 /** Throws NO_SUCH_USER and the like; STATE_CORRUPT when the bundle is gone. */
@@ -22,7 +23,7 @@ export async function execProcess(bundle: string, rootPid: number, request: Exec
   if (request.command.length === 0) throw new TpodError('NO_COMMAND', 'exec: must provide a non-empty command to start an exec session: invalid argument')
   const base = readProcess(bundle)
   const spec: ProcessSpec = {
-    ...base, terminal: request.terminal, args: [...request.command], cwd: request.workingDir ?? base.cwd, env: [...base.env],
+    ...base, terminal: request.terminal ?? false, args: [...request.command], cwd: request.workingDir ?? base.cwd, env: [...base.env],
   }
   if (request.user !== undefined && request.user !== '') {
     const { lookupUser } = await import('../../host/user/lookup-user.ts')
@@ -31,8 +32,8 @@ export async function execProcess(bundle: string, rootPid: number, request: Exec
     setVariable(spec.env, 'HOME', user.home === '' ? '/' : user.home)
   }
   if (request.terminal) setVariable(spec.env, 'TERM', 'xterm')
-  for (const { name, value } of request.env) setVariable(spec.env, name, value)
-  const capabilities = await execCapabilities(base, spec.user.uid, request.privileged)
+  for (const { name, value } of request.env ?? []) setVariable(spec.env, name, value)
+  const capabilities = await execCapabilities(base, spec.user.uid, request.privileged === true)
   if (capabilities !== undefined) spec.capabilities = capabilities
   if (request.privileged) {
     delete spec.noNewPrivileges

@@ -1,0 +1,45 @@
+/** What reaching registries takes, from an engine's environment. Reads no file yet: registries.conf, policy and auth files wait for their first use. */
+import { fixedCredentials } from '../config/auth-file.ts'
+import { userRuntimeDirectory } from '../config/paths.ts'
+import type { RegistriesConfig } from '../config/registries-conf.ts'
+import { openImageContext } from '../image/open-image-context.ts'
+import type { ImageContext } from '../image/types.ts'
+import type { Engine } from './engine.ts'
+
+export interface RegistryAccess {
+  /** Instead of the usual auth files. */
+  authFile?: string | undefined
+  /** user:password, instead of any auth file. */
+  credentials?: string | undefined
+}
+
+/** What finds names among local images; an engine that was opened without registries knows full names only. */
+export function registriesOf(engine: Engine): () => Promise<RegistriesConfig> {
+  const load = engine.options.loadRegistries
+  if (!load) throw new Error('the engine was opened without registries')
+  return load
+}
+
+/** Throws BAD_FLAG-like errors for malformed credentials. */
+export function imageContext(engine: Engine, access: RegistryAccess = {}): ImageContext {
+  const env = engine.options.hostEnv
+  const home = env['HOME'] || '/root'
+  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
+  const uid = process.getuid?.() ?? 0
+  const authFile = access.authFile ?? (env['REGISTRY_AUTH_FILE'] || undefined)
+  const context = openImageContext({
+    store: engine.store,
+    registries: registriesOf(engine),
+    auth: {
+      ...(authFile === undefined ? {} : { authFile }),
+      runtimeDirectory: uid === 0 && !env['XDG_RUNTIME_DIR'] ? '/run' : userRuntimeDirectory({ env, uid }),
+      configHome, home,
+      dockerDirectory: env['DOCKER_CONFIG'] || `${home}/.docker`,
+    },
+    policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'],
+    architecture: process.arch,
+    certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
+    userAgent: engine.options.userAgent ?? 'tpod',
+  })
+  return access.credentials === undefined ? context : { ...context, credentials: fixedCredentials(access.credentials) }
+}
