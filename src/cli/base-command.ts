@@ -111,7 +111,7 @@ export abstract class BaseCommand extends Command {
     else {
       for (const value of found) {
         // Networks have JSON keys of their own: templates know them by Go's names.
-        const named = 'network_interface' in (value as object) ? goFieldNames(value) : value
+        const named = 'network_interface' in (value as object) ? goFieldNames(value) : withGoId(value as object)
         printLine((await renderObject(named, format)).replace(/\n$/, ''))
       }
     }
@@ -119,8 +119,14 @@ export abstract class BaseCommand extends Command {
   }
 
   protected usageError(message: string): TpodError {
-    return new TpodError('USAGE', message)
+    return new TpodError('BAD_ARGUMENTS', message)
   }
+}
+
+/** podman's templates write the id in either way; its JSON knows `Id`. */
+function withGoId(value: object): object {
+  if ('Id' in value && !('ID' in value)) Object.defineProperty(value, 'ID', { value: value.Id, enumerable: false })
+  return value
 }
 
 function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput): GlobalValues {

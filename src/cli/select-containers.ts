@@ -27,11 +27,11 @@ export interface Selection {
 export async function selectContainers(engine: Engine, selection: Selection): Promise<string[]> {
   const { names, all = false, latest = false, filter = [], cidfile = [] } = selection
   const sources = [names.length > 0 || cidfile.length > 0, all, latest].filter(Boolean).length
-  if (sources > 1) throw new TpodError('USAGE', all ? 'no arguments are needed with --all' : '--latest and containers cannot be used together')
-  if (sources === 0 && filter.length === 0) throw new TpodError('USAGE', 'you must provide at least one name or id')
+  if (sources > 1) throw new TpodError('BAD_ARGUMENTS', all ? 'no arguments are needed with --all' : '--latest and containers cannot be used together')
+  if (sources === 0 && filter.length === 0) throw new TpodError('BAD_ARGUMENTS', 'you must provide at least one name or id')
   if (filter.length > 0) {
-    if (names.length > 0) throw new TpodError('USAGE', '--filter takes no arguments')
-    return filteredIds(engine, filter, selection.states)
+    const ids = await filteredIds(engine, filter, selection.states)
+    return names.length === 0 ? ids : namesAmong(engine, names, ids)
   }
   if (latest) return [latestContainer(engine)]
   if (all) return listContainerIds(engine.state).filter((id) => hasState(engine, id, selection.states))
@@ -49,9 +49,9 @@ export function latestContainer(engine: Engine): string {
 
 /** One container by name or --latest. */
 export function selectOne(engine: Engine, name: string | undefined, latest: boolean): string {
-  if (latest && name !== undefined) throw new TpodError('USAGE', '--latest and containers cannot be used together')
+  if (latest && name !== undefined) throw new TpodError('BAD_ARGUMENTS', '--latest and containers cannot be used together')
   if (latest) return latestContainer(engine)
-  if (name === undefined) throw new TpodError('USAGE', 'you must provide the name or ID of a container')
+  if (name === undefined) throw new TpodError('BAD_ARGUMENTS', 'you must provide the name or ID of a container')
   return name
 }
 
@@ -73,6 +73,13 @@ async function filteredIds(engine: Engine, filter: readonly string[], states: re
   const { listContainers } = await import('../libpod/container/list-containers.ts')
   const rows = await listContainers(engine, { all: true, filters: filter })
   return rows.map((row) => row.id).filter((id) => hasState(engine, id, states))
+}
+
+/** Names as typed, of those that passed the filter. */
+async function namesAmong(engine: Engine, names: readonly string[], ids: readonly string[]): Promise<string[]> {
+  const { getContainer } = await import('../libpod/state/find-container.ts')
+  const configs = await Promise.all(names.map((name) => getContainer(engine, name)))
+  return names.filter((_, index) => ids.includes(configs[index]?.id ?? ''))
 }
 
 function readCidfile(path: string, ignore: boolean): string[] {

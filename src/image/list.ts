@@ -63,15 +63,17 @@ export async function listImages(store: Store, registries: () => Promise<Registr
   return shown.toSorted((a, b) => b.createdMs - a.createdMs)
 }
 
-/** A row per name, `<none>` where there is none. */
+/** A row per tag; names with a digest count only where there is no tag, as one `<none>`. */
 export function imageRows(entries: readonly ImageEntry[]): ImageRow[] {
   return entries.flatMap((entry) => {
     const digest = entry.image.digest ?? ''
     if (entry.names.length === 0) return [{ repository: '<none>', tag: '<none>', digest, entry }]
-    return entry.names.map((name) => {
+    const rows = entry.names.map((name) => {
       const { repository, tag } = splitStoredName(name)
       return { repository, tag: tag ?? '<none>', digest, entry }
     })
+    const tagged = rows.filter(({ tag }) => tag !== '<none>')
+    return tagged.length > 0 ? tagged : rows.slice(0, 1)
   })
 }
 

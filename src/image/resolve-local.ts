@@ -32,7 +32,7 @@ export async function getLocalImage(store: Store, registries: () => Promise<Regi
 }
 
 export function noSuchImage(nameOrId: string): TpodError {
-  return new TpodError('NO_SUCH_IMAGE', `${nameOrId}: no such image`, { remedy: `list images with "images", or pull it` })
+  return new TpodError('NO_SUCH_IMAGE', `${nameOrId}: image not known`)
 }
 
 /** As findLocalImage, on a snapshot. */

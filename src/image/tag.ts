@@ -1,7 +1,7 @@
 /** Names of local images. */
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import { TpodError } from '../errors/tpod-error.ts'
-import { formatReference, isShortName, parseReference, qualifyReference, withDefaultTag } from '../oci/reference.ts'
+import { formatReference, isShortName, parseReference, qualifyReference, withDefaultTag, withoutRedundantTag } from '../oci/reference.ts'
 import type { ImageRecord, Store } from '../storage/types.ts'
 import { getLocalImage } from './resolve-local.ts'
 
@@ -15,6 +15,13 @@ export function normalizeNewName(name: string): string {
   return formatReference(withDefaultTag(qualifyReference(reference, isShortName(reference) ? 'localhost' : reference.domain)))
 }
 
+/** A name an image may have already: also one with a digest, beside which a tag means nothing. Throws BAD_REFERENCE. */
+function normalizeStoredName(name: string): string {
+  const reference = withoutRedundantTag(parseReference(name))
+  if (reference.digest === undefined) return normalizeNewName(name)
+  return formatReference(qualifyReference(reference, isShortName(reference) ? 'localhost' : reference.domain))
+}
+
 /** Adds names; each is taken away from the image that had it. All names are checked before any is given. */
 export async function tagImage(store: Store, registries: () => Promise<RegistriesConfig>, nameOrId: string, newNames: readonly string[]): Promise<ImageRecord> {
   const names = newNames.map(normalizeNewName)
@@ -26,8 +33,8 @@ export async function tagImage(store: Store, registries: () => Promise<Registrie
 export async function untagImage(store: Store, registries: () => Promise<RegistriesConfig>, nameOrId: string, names: readonly string[] = []): Promise<ImageRecord> {
   const { image } = await getLocalImage(store, registries, nameOrId)
   if (names.length === 0) return store.changeImageNames(image.id, 'set', [])
-  const full = names.map(normalizeNewName)
+  const full = names.map(normalizeStoredName)
   const unknown = full.find((name) => image.names?.includes(name) !== true)
-  if (unknown !== undefined) throw new TpodError('NO_SUCH_TAG', `untag ${nameOrId}: it has no name ${unknown}`, { remedy: `its names are ${image.names?.join(', ') || 'none'}` })
+  if (unknown !== undefined) throw new TpodError('NO_SUCH_TAG', `${unknown}: tag not known`)
   return store.changeImageNames(image.id, 'remove', full)
 }

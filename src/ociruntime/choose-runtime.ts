@@ -51,7 +51,8 @@ function askedRuntime(config: EngineConfig, asked: string, cgroups: CgroupInfo |
   const name = basename(asked)
   const obstacle = name === 'crun' ? crunObstacle(cgroups ?? detectCgroups()) : undefined
   if (obstacle !== undefined) throw new TpodError('RUNTIME_UNSUITABLE', `use OCI runtime ${path}: ${obstacle.message}`, { remedy: obstacle.remedy })
-  return { name, path }
+  // Typed as a path it stays one: which of several runtimes of that name runs a container must be visible.
+  return { name: asked.includes('/') ? path : name, path }
 }
 
 function isExecutable(path: string): boolean {

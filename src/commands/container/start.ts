@@ -23,6 +23,7 @@ export default class Start extends BaseCommand {
     const { args: { container }, flags } = await this.parse(Start)
     const isAttached = flags.attach || flags.interactive
     if (flags['sig-proxy'] && !isAttached) throw this.usageError('you cannot use sig-proxy without --attach')
+    if (flags.all && container.length > 0) throw this.usageError('either start all containers or the container(s) provided in the arguments')
     const engine = await this.openEngine()
     const names = await selectContainers(engine, { ...flags, names: container })
     if (isAttached && names.length > 1) throw this.usageError('you cannot start and attach multiple containers at once')

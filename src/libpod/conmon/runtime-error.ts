@@ -5,10 +5,10 @@ import { TpodError } from '../../errors/tpod-error.ts'
 /** `action` names what was tried ("start container web"); `message` is the runtime's standard error. */
 export function runtimeError(action: string, runtimeName: string, message: string): TpodError {
   const reason = cleanMessage(message)
-  const text = `${action}: ${runtimeName}: ${reason === '' ? 'failed without saying why' : reason}`
+  const text = `${action}: ${runtimeName.replace(/^.*\//, '')}: ${reason === '' ? 'failed without saying why' : reason}`
   // In this order: crun says "open executable: Operation not permitted" of a directory.
   if (/permission denied|operation not permitted|exec format error|is a directory/i.test(reason)) {
-    return new TpodError('COMMAND_CANNOT_RUN', text, { exitCode: ExitCode.cannotInvoke })
+    return new TpodError('COMMAND_CANNOT_RUN', `${text}: OCI permission denied`, { exitCode: ExitCode.cannotInvoke })
   }
   if (/executable file .*not found|no such file or directory|open executable/i.test(reason)) {
     return new TpodError('COMMAND_NOT_FOUND', text, { exitCode: ExitCode.commandNotFound })

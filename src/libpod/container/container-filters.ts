@@ -48,11 +48,17 @@ async function compileOne(engine: Engine, key: string, value: string, rows: read
     case 'until': return untilTest(value)
     case 'volume': return volumeTest(value)
     case 'network': return (row) => row.networks.includes(value) || row.networkMode === value
-    case 'restart-policy': return () => value === 'no' || value === ''
+    case 'restart-policy': return restartPolicyTest(value)
     case 'pod': return () => false
     case 'health': return () => value === 'none'
     default: throw badFilter(`${key}=${value}`, `${key} is an invalid filter`)
   }
+}
+
+/** Ours are never restarted by a policy: 'none' where none was asked for, 'no' where it was. */
+function restartPolicyTest(value: string): Test {
+  if (!['none', 'no', 'always', 'on-failure', 'unless-stopped'].includes(value)) throw new TpodError('BAD_FILTER', `${value} invalid restart policy`)
+  return () => value === 'none' || value === 'no'
 }
 
 function idTest(value: string): Test {

@@ -83,7 +83,8 @@ function inspectState({ config, state }: InspectContext): Record<string, unknown
     Dead: false,
     Pid: state.pid,
     ...(isUp ? { ConmonPid: state.conmonPid } : {}),
-    ExitCode: state.exitCode,
+    // Nobody saw it, or conmon ended it for its --timeout: podman says -1.
+    ExitCode: state.exitCodeUnknown === true ? -1 : state.exitCode,
     Error: state.error,
     StartedAt: state.startedAt,
     FinishedAt: state.finishedAt,

@@ -1,6 +1,7 @@
 /** The `HostConfig` of `container inspect`: what was asked of the host. */
 import type { NamespaceMode, NetworkMode } from '../types.ts'
 import type { InspectContext } from './inspect-container.ts'
+import { parseLogSize } from '../spec/parse/numbers.ts'
 import { portTable } from './inspect-network.ts'
 
 export function inspectHostConfig(context: InspectContext): Record<string, unknown> {
@@ -11,7 +12,7 @@ export function inspectHostConfig(context: InspectContext): Record<string, unkno
     CgroupManager: config.cgroupPath.includes(':') ? 'systemd' : 'cgroupfs',
     CgroupMode: modeText(spec.cgroupns),
     ContainerIDFile: spec.cidfile ?? '',
-    LogConfig: { Type: config.logDriver, Config: null, Path: config.logPath, Tag: spec.logOptions['tag'] ?? '', Size: '0B' },
+    LogConfig: { Type: config.logDriver, Config: null, Path: ['none', 'passthrough', 'journald'].includes(config.logDriver) ? '' : config.logPath, Tag: spec.logOptions['tag'] ?? '', Size: logSize(context) },
     NetworkMode: networkText(spec.network, engine.config.network.defaultNetwork),
     PortBindings: portTable(config.ports, []),
     RestartPolicy: { Name: '', MaximumRetryCount: 0 },
@@ -107,6 +108,16 @@ function networkText(mode: NetworkMode, defaultNetwork: string): string {
 function capabilityName(name: string): string {
   const upper = name.toUpperCase()
   return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`
+}
+
+/** As units.HumanSize writes it: four digits, decimal units. */
+function logSize({ config, engine }: InspectContext): string {
+  const asked = config.spec.logOptions['max-size']
+  const bytes = asked === undefined ? engine.config.containers.logSizeMax : parseLogSize(asked)
+  if (bytes <= 0) return '0B'
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const at = Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1)
+  return `${Number((bytes / 1000 ** at).toPrecision(4))}${units[at]}`
 }
 
 function shmSize({ config, engine }: InspectContext): number {

@@ -11,6 +11,7 @@ import { startConmon, type Conmon } from '../conmon/start-conmon.ts'
 import type { ConmonOptions } from '../conmon/conmon-args.ts'
 import { helperEnv, type Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
+import { parseLogSize } from '../spec/parse/numbers.ts'
 import { containerPaths } from '../state/container-paths.ts'
 import { readState } from '../state/container-files.ts'
 import { processStartTime } from '../state/liveness.ts'
@@ -131,7 +132,7 @@ function conmonOptions(launch: Launch, bundle: string): ConmonOptions {
     exitDelaySec: options.isForeground ? foregroundGraceSec : 0,
     noNewKeyring: false, noPivot: engine.config.engine.noPivotRoot,
   }
-  if (maxSize !== undefined) conmon.logSizeMaxBytes = Number(maxSize)
+  if (maxSize !== undefined) conmon.logSizeMaxBytes = parseLogSize(maxSize)
   else if (engine.config.containers.logSizeMax > 0) conmon.logSizeMaxBytes = engine.config.containers.logSizeMax
   const tag = config.spec.logOptions['tag'] ?? engine.config.containers.logTag
   if (tag !== '' && config.logDriver === 'journald') conmon.logTag = tag

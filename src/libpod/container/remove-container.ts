@@ -24,7 +24,7 @@ export interface RemoveOptions {
 
 /**
  * Removes one container and all that belongs to it; returns the ids removed, dependents first. Throws NO_SUCH_CONTAINER (exit
- * code 1), CONTAINER_RUNNING or CONTAINER_IN_USE (2), FOREIGN_CONTAINER (2) without force.
+ * code 1), CONTAINER_RUNNING (2), CONTAINER_IN_USE (125 for dependents, 2 when mounted), FOREIGN_CONTAINER (2) without force.
  */
 export async function removeContainer(engine: Engine, nameOrId: string, options: RemoveOptions = {}): Promise<string[]> {
   const record = await engine.store.findContainer(nameOrId)
@@ -72,9 +72,7 @@ async function endIfForced(engine: Engine, config: ContainerConfig, nameOrId: st
 }
 
 function running(nameOrId: string, state: ContainerState): TpodError {
-  return inUse(new TpodError('CONTAINER_RUNNING', `remove container ${nameOrId}: it is ${state.status}: container state improper`, {
-    remedy: `stop it first, or use: tpod rm --force ${nameOrId}`,
-  }))
+  return inUse(new TpodError('CONTAINER_RUNNING', `cannot remove container ${nameOrId} as it is ${state.status} - running or paused containers cannot be removed without force: container state improper`))
 }
 
 function inUse(error: TpodError): TpodError {
@@ -96,9 +94,9 @@ async function removeDependents(engine: Engine, config: ContainerConfig, nameOrI
   const dependents = findDependents(engine, config.id)
   if (dependents.length === 0) return []
   if (options.depend !== true) {
-    throw inUse(new TpodError('CONTAINER_IN_USE',
+    throw new TpodError('CONTAINER_IN_USE',
       `remove container ${nameOrId}: it has dependent containers which must be removed before it: ${dependents.map((one) => one.id).join(', ')}: container already exists`,
-      { remedy: `use: tpod rm --depend ${nameOrId}` }))
+      { remedy: `use: tpod rm --depend ${nameOrId}` })
   }
   const removed: string[] = []
   for (const dependent of dependents) removed.push(...await removeContainer(engine, dependent.id, { ...options, force: true }))

@@ -76,6 +76,8 @@ export function prepareWorkingDirectory(input: BundleFilesInput): void {
   const { cwd } = config.process
   checkNotProc(cwd)
   if (config.mounts.some((mount) => cwd === mount.destination || cwd.startsWith(`${mount.destination}/`))) return
+  // The runtime makes it on the way to the mount.
+  if (config.mounts.some((mount) => mount.destination.startsWith(`${cwd}/`))) return
   const found = statInRoot(rootfs, cwd)
   if (found?.isDirectory()) return
   if (found !== undefined) throw new TpodError('WORKDIR', `workdir ${JSON.stringify(cwd)} exists on container ${config.id}, but is not a directory`, { exitCode: 126 })

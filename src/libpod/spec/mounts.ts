@@ -69,7 +69,7 @@ function shmMount(input: MountInput, access: readonly string[]): MountSpec | und
   const source = ipc.mode === 'host' ? '/dev/shm' : input.shmDirectory
   if (ipc.mode === 'none') return undefined
   if (ipc.mode === 'container' && source !== undefined && !existsSync(source)) {
-    throw new TpodError('NAMESPACE', `join the ipc namespace of container ${ipc.containerId.slice(0, 12)}: it is not shareable`, {
+    throw new TpodError('NAMESPACE', `join the ipc namespace of container ${ipc.containerId.slice(0, 12)}: joining it is not allowed: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`, {
       remedy: 'make that container with --ipc shareable',
     })
   }

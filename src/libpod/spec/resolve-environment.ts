@@ -27,7 +27,7 @@ export function resolveEnvironment(input: EnvironmentInput): string[] {
   }
   input.defaults.forEach(add)
   if (!env.has('PATH')) env.set('PATH', '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin')
-  if (input.spec.terminal) env.set('TERM', 'xterm')
+  if (input.spec.terminal || !env.has('TERM')) env.set('TERM', 'xterm')
   env.set('container', 'podman')
   for (const name of proxyNames) {
     const value = input.proxyEnv?.[name]

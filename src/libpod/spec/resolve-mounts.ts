@@ -24,7 +24,7 @@ export interface ResolveMountsInput {
  * Throws DUPLICATE_MOUNT, BIND_SOURCE.
  */
 export function resolveMounts(input: ResolveMountsInput): ResolvedMount[] {
-  const asked = input.spec.mounts.map((request) => resolveRequest(request, input.volumes))
+  const asked = distinct(input.spec.mounts.map((request) => resolveRequest(request, input.volumes)))
   const duplicate = asked.find((mount, index) => asked.findIndex((other) => other.destination === mount.destination) < index)
   if (duplicate !== undefined) throw new TpodError('DUPLICATE_MOUNT', `${duplicate.destination}: duplicate mount destination`, { remedy: 'mount one thing there' })
   for (const mount of asked) if (mount.type === 'bind') checkBindSource(mount)
@@ -36,6 +36,11 @@ export function resolveMounts(input: ResolveMountsInput): ResolvedMount[] {
   const result = new Map(asked.map((mount) => [mount.destination, mount]))
   for (const mount of weaker) if (!result.has(mount.destination)) result.set(mount.destination, mount)
   return [...result.values()]
+}
+
+/** The same mount said twice is said once. */
+function distinct(mounts: readonly ResolvedMount[]): ResolvedMount[] {
+  return [...new Map(mounts.map((mount) => [JSON.stringify(mount), mount])).values()]
 }
 
 function resolveRequest(request: MountRequest, volumes: VolumePaths): ResolvedMount {

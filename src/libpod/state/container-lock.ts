@@ -49,9 +49,7 @@ export async function tryWithContainerLock<T>(
 }
 
 export function noSuchContainer(nameOrId: string): TpodError {
-  return new TpodError('NO_SUCH_CONTAINER', `no container with name or ID "${nameOrId}" found: no such container`, {
-    remedy: 'list containers with: tpod ps --all',
-  })
+  return new TpodError('NO_SUCH_CONTAINER', `no container with name or ID "${nameOrId}" found: no such container`)
 }
 
 /** Taking the lock of a container that was just removed makes its directory anew. */

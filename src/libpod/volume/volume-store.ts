@@ -3,7 +3,7 @@
  * ROOT/tpod/volumes/NAME.json. Every change happens under that volume's lock; the record is written before the directory
  * is made and removed after it is gone, so that whatever a crash leaves has a record that says what to undo.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { readJsonIfExists } from '../../host/fs/read-optional.ts'
@@ -95,7 +95,7 @@ export function getVolume(paths: VolumePaths, nameOrPrefix: string): VolumeInfo 
   const matches = nameOrPrefix === '' ? [] : listNames(paths).filter((name) => name.startsWith(nameOrPrefix))
   if (matches.length > 1) throw new TpodError('AMBIGUOUS_NAME', `find volume ${nameOrPrefix}: more than one result for volume name ${nameOrPrefix}`)
   const found = matches[0] === undefined ? undefined : findVolume(paths, matches[0])
-  if (found === undefined) throw new TpodError('NO_SUCH_VOLUME', `find volume ${nameOrPrefix}: no such volume`, { exitCode: 1 })
+  if (found === undefined) throw new TpodError('NO_SUCH_VOLUME', `no volume with name "${nameOrPrefix}" found: no such volume`, { exitCode: 1 })
   return found
 }
 
@@ -113,11 +113,11 @@ export async function removeVolume(paths: VolumePaths, name: string, users: (nam
   await withVolumeLock(paths, name, async () => {
     if (readRecord(paths, name) === undefined) {
       if (options.ifMissing) return
-      throw new TpodError('NO_SUCH_VOLUME', `remove volume ${name}: no such volume`, { exitCode: 1 })
+      throw new TpodError('NO_SUCH_VOLUME', `no volume with name "${name}" found: no such volume`, { exitCode: 1 })
     }
     const inUse = await users(name)
     if (inUse.length > 0) {
-      throw new TpodError('VOLUME_IN_USE', `remove volume ${name}: volume is being used by the following container(s): ${inUse.join(', ')}`, { remedy: 'remove those containers first', exitCode: 2 })
+      throw new TpodError('VOLUME_IN_USE', `volume ${name} is being used by the following container(s): ${inUse.join(', ')}: volume is being used`, { exitCode: 2 })
     }
     const { unmountVolume } = await import('./mount-volume.ts')
     unmountVolume(volumeMountpoint(paths, name))
@@ -188,5 +188,10 @@ function checkOptions(name: string, options: Readonly<Record<string, string>>): 
   }
   if (options['type'] !== undefined && options['device'] === undefined && options['type'] !== 'tmpfs') {
     throw new TpodError('BAD_VOLUME_OPTION', `create volume ${name}: type=${options['type']} needs a device`)
+  }
+  const { device } = options
+  const isBind = options['type'] === 'bind' || /(^|,)r?bind(,|$)/.test(options['o'] ?? '')
+  if (isBind && device !== undefined && !existsSync(device)) {
+    throw new TpodError('BAD_VOLUME_OPTION', `invalid volume option device for driver 'local': stat ${device}: no such file or directory`)
   }
 }

@@ -1,4 +1,5 @@
 /** Sizes, CPU shares, signals and the other single values of run and create. */
+import { TpodError } from '../../../errors/tpod-error.ts'
 import { findSignal } from '../../../oci/signals.ts'
 import { flagError } from './flag-error.ts'
 
@@ -14,6 +15,13 @@ export function parseSizeBytes(flag: string, text: string): number {
   const bytes = Math.floor(Number(match[1]) * unit)
   if (!Number.isSafeInteger(bytes)) throw flagError(flag, text, 'size out of range')
   return bytes
+}
+
+/** --log-opt max-size: decimal units, as podman reads it. Throws BAD_FLAG. */
+export function parseLogSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)b?$/i.exec(text)
+  if (match === null) throw flagError('log-opt', `max-size=${text}`, `invalid size: '${text}'`, 'a number with k, m or g behind it, such as 10m')
+  return Math.round(Number(match[1]) * 1000 ** 'bkmgtp'.indexOf((match[2] as string).toLowerCase() || 'b'))
 }
 
 /** --memory, --memory-reservation, --memory-swap, --kernel-memory. `-1` (unlimited) is for memory-swap alone. */
@@ -58,10 +66,13 @@ export function parsePidsLimit(text: string): number {
   return limit === 0 ? -1 : limit
 }
 
-/** --stop-signal, kill --signal: the text comes back unchanged when it names a signal. Throws BAD_FLAG. */
+/** --stop-signal, kill --signal: the text, without a leading dash, when it names a signal. Throws BAD_FLAG. */
 export function parseStopSignal(text: string, flag = 'stop-signal'): string {
-  if (findSignal(text) === undefined) throw flagError(flag, text, `invalid signal: ${text}`)
-  return text
+  const name = text.replace(/^-/, '')
+  if (findSignal(name) !== undefined) return name
+  // podman's words, in which scripts look for them.
+  const isRange = /^\d+$/.test(name) && Number(name) > 0
+  throw new TpodError('BAD_FLAG', isRange ? 'valid signals are 1 through 64' : `invalid signal: ${name}`, { remedy: `--${flag} takes a name such as TERM, or a number` })
 }
 
 /** --umask: octal, at most 0777. */

@@ -47,7 +47,8 @@ test('mounts: asked over volumes-from over the image; duplicates refused', () =>
   assert.deepEqual(config.mounts[2]?.options, ['ro'])
   assert.equal(config.mounts[0]?.source, '/g/volumes/v/_data')
   const twice = { type: 'bind', source: '/tmp', destination: '/x', options: [] } as const
-  assert.throws(() => resolve({ mounts: [twice, twice] }), /^TpodError: \/x: duplicate mount destination$/)
+  assert.throws(() => resolve({ mounts: [twice, { ...twice, options: ['ro'] }] }), /^TpodError: \/x: duplicate mount destination$/)
+  assert.equal(resolve({ mounts: [twice, twice] }).mounts.length, 1, 'the same said twice is said once')
   assert.throws(() => resolve({ mounts: [{ ...twice, source: '/no/such' }] }), /statfs \/no\/such: no such file or directory/)
   assert.throws(() => resolve({ volumesFrom: ['nobody'] }), /no such container/)
   assert.throws(() => resolve({}, { Cmd: ['x'], Volumes: { '/..': {} } }), /root cannot be a volume/)

@@ -28,7 +28,9 @@ describe('sizes and numbers', () => {
     assert.equal(parseUmask('0027'), '0027')
     for (const bad of ['888', '10000', '']) assert.throws(() => parseUmask(bad), /invalid --umask/)
     for (const good of ['9', 'KILL', 'sigterm', 'SIGRTMIN+3', 'RTMAX-1']) assert.equal(parseStopSignal(good), good)
-    for (const bad of ['0', '65', 'NOPE', 'SIGRTMIN+99']) assert.throws(() => parseStopSignal(bad), /invalid signal/)
+    for (const bad of ['0', '-0', 'NOPE', 'SIGRTMIN+99']) assert.throws(() => parseStopSignal(bad), /invalid signal/)
+    assert.throws(() => parseStopSignal('65'), /valid signals are 1 through 64/)
+    assert.equal(parseStopSignal('-SIGUSR1'), 'SIGUSR1')
   })
 })
 
