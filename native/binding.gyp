@@ -11,6 +11,7 @@
         "src/files.c",
         "src/xattrs.c",
         "src/process.c",
+        "src/spawn.c",
         "src/read-loop.c",
         "src/sockets.c",
         "src/terminal.c",

@@ -65,6 +65,7 @@ napi_value tp_start_job(napi_env env, const tp_job *template) {
     free(job);
     return tp_throw(env, ENOMEM, template->syscall, "");
   }
+  if (job->unreferenced) napi_unref_threadsafe_function(env, job->done);
   int error = tp_start_thread(job_main, job);
   if (error != 0) {
     napi_release_threadsafe_function(job->done, napi_tsfn_release);

@@ -13,7 +13,9 @@ struct tp_job {
   int argument;
   /* Set by run(): 0 or an errno, and the value that the promise resolves with. */
   int error;
-  bool result;
+  int result;
+  /* The runtime may end while this waits. */
+  bool unreferenced;
   void (*run)(tp_job *job);
   napi_value (*settle)(napi_env env, tp_job *job);
   napi_deferred deferred;

@@ -6,6 +6,7 @@ NAPI_MODULE_INIT() {
   tp_init_files(env, exports);
   tp_init_xattrs(env, exports);
   tp_init_process(env, exports);
+  tp_init_spawn(env, exports);
   tp_init_read_loop(env, exports);
   tp_init_sockets(env, exports);
   tp_init_terminal(env, exports);

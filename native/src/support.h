@@ -47,6 +47,7 @@ void tp_init_mounts(napi_env env, napi_value exports);
 void tp_init_files(napi_env env, napi_value exports);
 void tp_init_xattrs(napi_env env, napi_value exports);
 void tp_init_process(napi_env env, napi_value exports);
+void tp_init_spawn(napi_env env, napi_value exports);
 void tp_init_read_loop(napi_env env, napi_value exports);
 void tp_init_sockets(napi_env env, napi_value exports);
 void tp_init_terminal(napi_env env, napi_value exports);

@@ -65,6 +65,14 @@ export interface Native {
   getrlimit(resource: number): { soft: number; hard: number }
   setCloexec(fd: number, on: boolean): void
   pipe(): [read: number, write: number]
+  /**
+   * Starts a program: `path` is not searched for, `environment` is NAME=VALUE. It gets `fds` as its 0, 1, … (-1: /dev/null) and no
+   * other descriptor, default signal handlers, and with `newSession` a session of its own. The pidfd is the caller's to close.
+   * Throws the error of execve, too. The end must be taken with waitChild, or a zombie stays.
+   */
+  spawn(path: string, argv: readonly string[], environment: readonly string[], fds: readonly number[], newSession: boolean): [pid: number, pidfd: number]
+  /** Exit status of a child, or minus the signal that ended it. Without `keepsAlive` this process may end meanwhile. */
+  waitChild(pidfd: number, keepsAlive: boolean): Promise<number>
 
   // --- sockets and terminals
   /** AF_UNIX SOCK_SEQPACKET, as conmon's attach socket wants it. */
