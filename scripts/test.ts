@@ -1,5 +1,6 @@
 /**
- * Runs the tests: `node scripts/test.ts [unit|hardening|system|interop …]`, all of them by default.
+ * Runs the tests: `node scripts/test.ts [unit|hardening|system|node|interop …]`, all of them by default.
+ * `node` is a core of the system tests once more, with tpod running on Node instead of as the executable.
  * Unit tests run in parallel; those that start real containers one file at a time, for they share the machine's networks.
  * Each group's summary stands at its end; the last line counts all groups together.
  */
@@ -8,7 +9,8 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
-const groups = { unit: 2, hardening: 2, system: 1, interop: 1 } as const
+const groups = { unit: 2, hardening: 2, system: 1, node: 1, interop: 1 } as const
+const onNode = ['terminal', 'cli-commands', 'cli-network'].map((name) => join(root, `test/system/${name}.test.ts`))
 type Group = keyof typeof groups
 
 const asked = process.argv.slice(2).filter((word): word is Group => word in groups)
@@ -22,6 +24,7 @@ interface Count {
 }
 
 function testFiles(group: Group): string[] {
+  if (group === 'node') return onNode
   const directory = join(root, 'test', group)
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
@@ -33,7 +36,9 @@ function runGroup(group: Group): Promise<Count> {
   const files = testFiles(group)
   process.stdout.write(`\n== ${group}: ${files.length} files ==\n`)
   const args = ['--test', '--test-reporter=spec', `--test-concurrency=${groups[group]}`, '--test-timeout=600000', ...files]
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, {
+    cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: group === 'node' ? { ...process.env, TPOD_RUNTIME: 'node' } : process.env,
+  })
   let tail = ''
   child.stdout.on('data', (chunk: Buffer) => {
     process.stdout.write(chunk)
