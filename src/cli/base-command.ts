@@ -6,7 +6,7 @@ import type { Engine } from '../libpod/engine.ts'
 import { type FlagValue, type SplitArgv, splitArgv } from './argv.ts'
 import type { CommandTable } from './command-entry.ts'
 import { type GlobalValues, globalFlags } from './global-flags.ts'
-import { printLine } from './output.ts'
+import { discardOutput, printLine } from './output.ts'
 
 type FlagOutput = OutputFlags<FlagInput>
 type ArgOutput = OutputArgs<ArgInput>
@@ -67,6 +67,7 @@ export abstract class BaseCommand extends Command {
     if (split.help || before.help) throw new HelpRequested()
     this.#globals = mergeGlobals(before, split, own)
     this.context.onGlobals?.(this.#globals)
+    if (this.#globals.noout) discardOutput()
     this.given = split.given
     const args = bindArgs(split.positionals, definition.args ?? {}, this.context.commandLine)
     const flags: Record<string, FlagValue> = {}

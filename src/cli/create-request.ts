@@ -7,6 +7,7 @@ import { buildContainerSpec, containerFlags } from './flags/container-spec.ts'
 import { platformFlags, pullPolicyFlags, registryFlags, retryOptions } from './flags/image-choice.ts'
 import { pullPolicy, wantedPlatform } from './image-context.ts'
 import { type ProgressView, pullProgress } from './progress.ts'
+import { printWarning } from './output.ts'
 import { terminalColumns } from './terminal.ts'
 import { imageContext } from '../libpod/image-context.ts'
 
@@ -24,7 +25,9 @@ export interface CreateRequest {
 
 export async function createRequest(request: CreateRequest): Promise<{ spec: ContainerSpec; options: CreateOptions; progress: ProgressView }> {
   const { flags, engine, env, signal } = request
-  const spec = await buildContainerSpec({ ...request, config: engine.config }, { env, cwd: process.cwd() })
+  const asked = await buildContainerSpec({ ...request, config: engine.config }, { env, cwd: process.cwd() })
+  const spec = withoutUselessPorts(asked)
+  if (flags['kernel-memory'] !== undefined) printWarning('The --kernel-memory flag is no longer supported. This flag is a noop.')
   const platform = wantedPlatform(flags)
   const columns = terminalColumns(2)
   const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
@@ -42,4 +45,11 @@ export async function createRequest(request: CreateRequest): Promise<{ spec: Con
     },
   }
   return { spec, options, progress }
+}
+
+/** Only a network of one's own can publish ports. */
+function withoutUselessPorts(spec: ContainerSpec): ContainerSpec {
+  if (spec.network.mode === 'bridge' || (spec.ports.length === 0 && !spec.publishAll)) return spec
+  printWarning('Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use')
+  return { ...spec, ports: [], publishAll: false }
 }

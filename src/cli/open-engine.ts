@@ -15,6 +15,7 @@ export async function openCliEngine(globals: GlobalValues, context: Pick<Command
     ...(globals['storage-opt'].length === 0 ? {} : { storageOpts: globals['storage-opt'] }),
     ...(globals.runtime === undefined ? {} : { runtime: globals.runtime }),
     ...(globals['cgroup-manager'] === undefined ? {} : { cgroupManager: globals['cgroup-manager'] }),
+    ...(globals.volumepath === undefined ? {} : { volumePath: globals.volumepath }),
     ...(globals.conmon === undefined ? {} : { conmon: globals.conmon }),
     userAgent: `tpod/${version}`,
   })

@@ -2,7 +2,7 @@
  * Standard output and error by plain write(2). `process.stdout` is avoided: touching it loads Bun's streams,
  * 11 ms of a `ps` that takes 8. The descriptors may be pipes in non-blocking mode, hence the retry.
  */
-import { writeSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { errorCode } from '../errors/tpod-error.ts'
 
 /** What a shell reports of a process that SIGPIPE ended. */
@@ -30,6 +30,18 @@ export function writeOut(text: string | Uint8Array): void {
 
 export function writeError(text: string | Uint8Array): void {
   writeAll(2, typeof text === 'string' ? Buffer.from(text) : text)
+}
+
+/** podman's warnings are plain lines. */
+export function printWarning(warning: string): void {
+  writeError(`${warning}\n`)
+}
+
+/** From here on standard output leads nowhere, for children too. */
+export function discardOutput(): void {
+  closeSync(1)
+  // The lowest free descriptor is the one just closed.
+  if (openSync('/dev/null', 'w') !== 1) throw new Error('standard output could not be redirected')
 }
 
 /** Writes a line. */

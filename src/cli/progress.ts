@@ -36,8 +36,9 @@ export function pullProgress(options: ProgressOptions): ProgressView {
 
 function headline(event: PullProgress): string | undefined {
   if (event.type === 'trying') return `Trying to pull ${event.reference}...`
-  if (event.type === 'resolved') return `Resolved "${event.shortName}" as an alias (${event.reason})`
+  if (event.type === 'resolved') return event.reason
   if (event.type === 'retry') return `Retrying ${event.what} in ${Math.ceil(event.delayMs / 1000)} s: ${event.why.split('\n', 1)[0]}`
+  if (event.type === 'warning') return event.message
   if (event.type === 'manifest') return 'Writing manifest to image destination'
   return undefined
 }

@@ -22,6 +22,7 @@ export const commandTable: CommandTable = {
     { path: 'port', aliases: ['container port'], summary: 'List port mappings or a specific mapping for the container', load: () => import('./container/port.ts') },
     { path: 'ps', aliases: ['container ls', 'container list', 'container ps'], summary: 'List containers', load: () => import('./container/ps.ts') },
     { path: 'rename', aliases: ['container rename'], summary: 'Rename an existing container', load: () => import('./container/rename.ts') },
+    { path: 'restart', aliases: ['container restart'], summary: 'Restart one or more containers', load: () => import('./container/restart.ts') },
     { path: 'rm', aliases: ['container rm'], summary: 'Remove one or more containers', load: () => import('./container/rm.ts') },
     { path: 'run', aliases: ['container run'], summary: 'Run a command in a new container', load: () => import('./container/run.ts') },
     { path: 'start', aliases: ['container start'], summary: 'Start one or more containers', load: () => import('./container/start.ts') },

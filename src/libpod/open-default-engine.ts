@@ -22,6 +22,8 @@ export interface DefaultEngineOptions {
   /** Name or path of the OCI runtime. */
   runtime?: string
   cgroupManager?: string
+  /** Where volumes keep their data, instead of containers.conf's. */
+  volumePath?: string
   /** Path of conmon. */
   conmon?: string
   /** Sent to registries. */
@@ -70,16 +72,17 @@ async function readRegistries({ env, isRoot, home }: Place): Promise<RegistriesC
   })
 }
 
-async function configuration({ conmon }: DefaultEngineOptions, place: Place): Promise<EngineConfig> {
+async function configuration({ conmon, volumePath }: DefaultEngineOptions, place: Place): Promise<EngineConfig> {
   const config = await loadContainersConf(place)
   if (conmon !== undefined) config.engine.conmonPath = [conmon]
+  if (volumePath !== undefined) config.engine.volumePath = volumePath
   return config
 }
 
 /** What a second tpod (conmon's exit command) must be told to work on the same store in the same way. */
 function repeatedFlags(options: DefaultEngineOptions): string[] {
-  const { root, runroot, storageDriver, runtime, cgroupManager, conmon } = options
-  const flags = { root, runroot, 'storage-driver': storageDriver, runtime, 'cgroup-manager': cgroupManager, conmon }
+  const { root, runroot, storageDriver, runtime, cgroupManager, conmon, volumePath } = options
+  const flags = { root, runroot, 'storage-driver': storageDriver, runtime, 'cgroup-manager': cgroupManager, conmon, volumepath: volumePath }
   const single = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]))
   return [...single, ...(options.storageOpts ?? []).flatMap((item) => ['--storage-opt', item])]
 }

@@ -108,6 +108,7 @@ export interface ContainerSpec {
   removeImage?: boolean
   cidfile?: string
   pidfile?: string
+  conmonPidfile?: string
 
   // --- files
   mounts: readonly MountRequest[]

@@ -1,5 +1,6 @@
 /** Host ports: finds free ones, and holds them bound so that nothing else on the host takes them (docs/decisions/0020). */
 import { closeSync } from 'node:fs'
+import { ExitCode } from '../errors/exit-codes.ts'
 import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
 import { native } from '../host/native/native.ts'
 import { normalIp } from './claims.ts'
@@ -106,6 +107,7 @@ function bindFailure(error: unknown, port: PortMapping, hostPort: number): unkno
       return new TpodError('PORT_IN_USE', `publish ${name}: a process on this host uses the port`, {
         cause: error,
         remedy: `find it with "ss -lnp sport = :${hostPort}", or publish on another port`,
+        exitCode: ExitCode.cannotInvoke,
       })
     case 'EADDRNOTAVAIL':
       return new TpodError('PORT_ADDRESS', `publish ${name}: ${port.hostIp} is not an address of this host`, { cause: error, remedy: 'see "ip address"' })

@@ -1,4 +1,5 @@
 /** Bridge networks for containers: the contract of types.ts. Files and locks here; kernel talk in links.ts and nftables.ts. */
+import { ExitCode } from '../errors/exit-codes.ts'
 import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
 import { withFileLock } from '../host/lock/lock-file.ts'
 import { checkAddress, chooseAddress, macForAddress, parseMacAddress } from './addresses.ts'
@@ -194,6 +195,7 @@ class BridgeNetworkManager implements NetworkManager {
       const first = Math.max(port.hostPort, conflict.first)
       throw new TpodError('PORT_IN_USE', `publish ${port.hostIp === '' ? '0.0.0.0' : port.hostIp}:${first}/${port.protocol}: container ${name} has the port`, {
         remedy: `stop ${name}, or publish on another port`,
+        exitCode: ExitCode.cannotInvoke,
       })
     }
     return holdPorts(wanted, (port) => findPortConflict(claims, port) !== undefined)

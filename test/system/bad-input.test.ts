@@ -73,7 +73,7 @@ test('a port in use is refused, naming it', async () => {
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  assertRefused(host.tpod(['run', '--rm', '-p', `${port}:80`, image, 'true']), 125, new RegExp(String(port)))
+  assertRefused(host.tpod(['run', '--rm', '-p', `${port}:80`, image, 'true']), 126, new RegExp(String(port)))
   server.close()
   assert.equal(host.tpodOk(['ps', '-aq']), '')
 })

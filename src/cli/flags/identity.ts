@@ -13,7 +13,8 @@ export const identityFlags = {
   hostname: text('Set container hostname', { char: 'h' }),
   label: list('Set metadata on container', { char: 'l' }),
   'label-file': csv('Read in a line delimited file of labels', { complete: 'files' }),
-  'log-driver': text('Logging driver for the container', { options: logDrivers }),
+  'conmon-pidfile': text('Path to the file that will receive the PID of conmon', { complete: 'files' }),
+  'log-driver': text('Logging driver for the container: k8s-file, json-file, journald, none or passthrough'),
   'log-opt': csv('Logging driver options'),
   'disable-content-trust': bool('This is a Docker specific option and is a NOOP'),
   name: text('Assign a name to the container'),
@@ -39,11 +40,18 @@ export function identitySpec(flags: Flags): IdentitySpec {
       ...Object.assign({}, ...flags['label-file'].map(readLabelFile)) as Record<string, string>,
       ...Object.fromEntries(flags.label.map((item) => parseLabelFlag(item))),
     },
-    ...(flags['log-driver'] === undefined ? {} : { logDriver: flags['log-driver'] as (typeof logDrivers)[number] }),
+    ...(flags['conmon-pidfile'] === undefined ? {} : { conmonPidfile: flags['conmon-pidfile'] }),
+    ...(flags['log-driver'] === undefined ? {} : { logDriver: logDriver(flags['log-driver']) }),
     logOptions: Object.fromEntries(flags['log-opt'].map((item) => parseKeyValue('log-opt', item))),
     ...(flags.name === undefined ? {} : { name: flags.name }),
     ...(flags.pidfile === undefined ? {} : { pidfile: flags.pidfile }),
     remove: flags.rm,
     sdnotify: 'ignore',
   }
+}
+
+function logDriver(typed: string): (typeof logDrivers)[number] {
+  const found = logDrivers.find((driver) => driver === typed)
+  if (found === undefined) throw new TpodError('BAD_FLAG', 'running container create option: invalid log driver: invalid argument')
+  return found
 }

@@ -18,6 +18,7 @@ export const resourceFlags = {
   cpus: text('Number of CPUs. The default is 0.000 which means no limit', { value: 'float' }),
   'cpuset-cpus': text('CPUs in which to allow execution (0-3, 0,1)'),
   'cpuset-mems': text('Memory nodes (MEMs) in which to allow execution (0-3, 0,1). Only effective on NUMA systems.'),
+  'kernel-memory': text('No longer supported by kernels: accepted with a warning', { hidden: true, ...sizeValue }),
   memory: text('Memory limit (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))', { char: 'm', ...sizeValue }),
   'memory-reservation': text('Memory soft limit (format: <number>[<unit>], where unit = b (bytes), k (kibibytes), m (mebibytes), or g (gibibytes))', sizeValue),
   'memory-swap': text("Swap limit equal to memory plus swap: '-1' to enable unlimited swap"),

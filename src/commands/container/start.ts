@@ -1,6 +1,7 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { detachKeysFlag } from '../../cli/flags/attach.ts'
 import { args, bool } from '../../cli/options.ts'
+import { printWarning } from '../../cli/output.ts'
 import { actOnEach, filterFlag, latestFlag, selectContainers } from '../../cli/select-containers.ts'
 import { releaseSignals } from '../../cli/signals.ts'
 import { standardStreams } from '../../cli/standard-streams.ts'
@@ -28,7 +29,7 @@ export default class Start extends BaseCommand {
     const names = await selectContainers(engine, { ...flags, names: container })
     if (isAttached && names.length > 1) throw this.usageError('you cannot start and attach multiple containers at once')
     const { startContainer } = await import('../../libpod/container/start-container.ts')
-    if (!isAttached) return this.report(await actOnEach(names, (name) => startContainer(engine, name)))
+    if (!isAttached) return this.report(await actOnEach(names, (name) => startContainer(engine, name, { onWarning: printWarning })))
     const { getContainer } = await import('../../libpod/state/find-container.ts')
     const { spec } = await getContainer(engine, names[0] as string)
     const sigProxy = this.given.has('sig-proxy') ? flags['sig-proxy'] : true
@@ -37,6 +38,6 @@ export default class Start extends BaseCommand {
       defaultDetachKeys: engine.config.engine.detachKeys,
     })
     releaseSignals()
-    return (await startContainer(engine, names[0] as string, { streams })).exitCode ?? 0
+    return (await startContainer(engine, names[0] as string, { streams, onWarning: printWarning })).exitCode ?? 0
   }
 }

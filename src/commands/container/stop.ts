@@ -1,5 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { args, bool, uint } from '../../cli/options.ts'
+import { printWarning } from '../../cli/output.ts'
 import { actOnEach, cidfileFlag, filterFlag, latestFlag, selectContainers } from '../../cli/select-containers.ts'
 import { errorCode } from '../../errors/tpod-error.ts'
 
@@ -21,7 +22,7 @@ export default class Stop extends BaseCommand {
     const names = await selectContainers(engine, { ...flags, names: container, states: ['running', 'paused', 'stopping'] })
     const { stopContainer } = await import('../../libpod/container/stop-container.ts')
     const timeout = flags.time === undefined ? {} : { timeoutSec: flags.time }
-    const outcomes = await actOnEach(names, (name) => stopContainer(engine, name, { ...timeout, signal: this.signal }))
+    const outcomes = await actOnEach(names, (name) => stopContainer(engine, name, { ...timeout, signal: this.signal, onWarning: printWarning }))
     return this.report(flags.ignore ? outcomes.filter(({ error }) => errorCode(error) !== 'NO_SUCH_CONTAINER') : outcomes)
   }
 }

@@ -4,7 +4,7 @@ import type { ContainerConfig } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { isActive } from '../state/derive-state.ts'
 import { getContainer } from '../state/find-container.ts'
-import { readLog, type LogRecord } from './read-log.ts'
+import { readLog, type LogRecord, type ReadLogOptions } from './read-log.ts'
 import { waitForExit } from './wait-exit.ts'
 
 export interface LogsOptions {
@@ -41,9 +41,9 @@ export async function* containerLogs(engine: Engine, namesOrIds: readonly string
 }
 
 function checkDriver(config: ContainerConfig, nameOrId: string): void {
-  if (config.logDriver === 'k8s-file' || config.logDriver === 'json-file') return
-  throw new TpodError('NO_LOG', `read the log of ${nameOrId}: it was created with --log-driver ${config.logDriver}, which keeps no log file`, {
-    remedy: config.logDriver === 'journald' ? `journalctl CONTAINER_ID_FULL=${config.id}` : 'create it with --log-driver k8s-file',
+  if (['k8s-file', 'json-file', 'journald'].includes(config.logDriver)) return
+  throw new TpodError('NO_LOG', `read the log of ${nameOrId}: this container is using the '${config.logDriver}' log driver, cannot read logs`, {
+    remedy: 'create it with --log-driver k8s-file',
   })
 }
 
@@ -51,12 +51,18 @@ async function* oneLog(engine: Engine, config: ContainerConfig, options: LogsOpt
   const ending = new AbortController()
   const end = options.follow === true ? endOf(engine, config.id, ending.signal) : undefined
   try {
-    for await (const record of readLog(config.logPath, { ...options, ...(end === undefined ? { follow: undefined } : { follow: end }) })) {
+    for await (const record of await openLog(config, { ...options, follow: end })) {
       yield { ...record, id: config.id, name: config.name }
     }
   } finally {
     ending.abort()
   }
+}
+
+async function openLog(config: ContainerConfig, options: ReadLogOptions): Promise<AsyncGenerator<LogRecord>> {
+  if (config.logDriver !== 'journald') return readLog(config.logPath, options)
+  const { readJournal } = await import('./read-journal.ts')
+  return readJournal(config.id, options)
 }
 
 /** Resolves when nothing more will be written; a container that does not run now is at its end. */

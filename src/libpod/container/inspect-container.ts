@@ -57,7 +57,7 @@ function head(context: InspectContext): Record<string, unknown> {
     StaticDir: staticDirectory,
     OCIConfigPath: existing(`${bundle}/config.json`),
     OCIRuntime: config.runtime.name,
-    ConmonPidFile: `${bundle}/conmon.pid`,
+    ConmonPidFile: config.spec.conmonPidfile ?? `${bundle}/conmon.pid`,
     PidFile: config.spec.pidfile ?? `${bundle}/pidfile`,
     Name: record.names?.[0] ?? config.name,
     RestartCount: state.restartCount,

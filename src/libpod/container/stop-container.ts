@@ -1,4 +1,5 @@
 import { TpodError } from '../../errors/tpod-error.ts'
+import { formatSignal } from '../../oci/signals.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
@@ -19,6 +20,8 @@ const killPatienceMs = 10_000
 export interface StopOptions {
   /** Seconds before KILL; absent: the container's own. 0: KILL at once; -1: never. */
   timeoutSec?: number
+  /** The stop signal had no effect in time. */
+  onWarning?: (warning: string) => void
   signal?: AbortSignal
 }
 
@@ -41,10 +44,11 @@ export async function endProcess(engine: Engine, config: ContainerConfig, state:
   if (state.status === 'paused') await thaw(engine, config)
   if (timeoutSec !== 0) {
     sendSignal(state, config.stopSignal)
-    if (await waitForProcess(state.pid, state.pidStartTime, timeoutSec < 0 ? -1 : timeoutSec * 1000, options.signal)) {
+    if (await waitStopping(engine, config, state, { timeoutSec, ...(options.signal === undefined ? {} : { signal: options.signal }) })) {
       await waitForExit(engine.state, id, state, options.signal)
       return
     }
+    options.onWarning?.(`StopSignal ${formatSignal(config.stopSignal)} failed to stop container ${config.name} in ${timeoutSec} seconds, resorting to SIGKILL`)
   }
   sendSignal(state, SIGKILL)
   if (!await waitForProcess(state.pid, state.pidStartTime, killPatienceMs, options.signal)) {
@@ -53,6 +57,20 @@ export async function endProcess(engine: Engine, config: ContainerConfig, state:
     })
   }
   await waitForExit(engine.state, id, state, options.signal)
+}
+
+/** Most processes end at once; only of those that take longer others shall see that they are being stopped. */
+const quickEndMs = 100
+
+async function waitStopping(engine: Engine, config: ContainerConfig, state: ContainerState, wait: { timeoutSec: number; signal?: AbortSignal }): Promise<boolean> {
+  const timeoutMs = wait.timeoutSec < 0 ? Infinity : wait.timeoutSec * 1000
+  if (await waitForProcess(state.pid, state.pidStartTime, Math.min(quickEndMs, timeoutMs), wait.signal)) return true
+  await withContainerLock(engine.state, config.id, async () => {
+    const now = observeState(engine.state, config.id)
+    if (now.status === 'running') await saveState(engine.state, config, { ...now, status: 'stopping' })
+  })
+  const restMs = timeoutMs === Infinity ? -1 : Math.max(0, timeoutMs - quickEndMs)
+  return waitForProcess(state.pid, state.pidStartTime, restMs, wait.signal)
 }
 
 /** A frozen process gets no signal but keeps it pending. */

@@ -89,8 +89,8 @@ function parseBridge(text: string): { name: string; aliases?: readonly string[];
   for (const option of colon < 0 ? [] : text.slice(colon + 1).split(',')) {
     const [key, value] = option.split(/=(.*)/s, 2) as [string, string | undefined]
     if (value === undefined || value === '') throw flagError('network', text, `option ${JSON.stringify(option)} needs a value`)
-    if (key === 'alias') (network.aliases ??= []).push(value)
-    else if (key === 'ip') network.ip = value
+    if (key === 'alias') throw flagError('network', text, 'aliases need name resolution between containers, which is not there yet')
+    if (key === 'ip') network.ip = value
     else if (key === 'mac') network.mac = value
     else throw flagError('network', text, `unknown bridge network option: ${key}`)
   }
