@@ -163,7 +163,44 @@ static napi_value wait_child(napi_env env, napi_callback_info info) {
   return tp_start_job(env, &job);
 }
 
+typedef struct {
+  char **paths;
+  char *text;
+} write_request;
+
+static void *write_main(void *argument) {
+  write_request *request = argument;
+  for (char **path = request->paths; *path != NULL; path++) {
+    int fd = open(*path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    /* Best effort: the caller has said that it does not want to know. */
+    ssize_t ignored = write(fd, request->text, strlen(request->text));
+    (void)ignored;
+    close(fd);
+  }
+  free_strings(request->paths);
+  free(request->text);
+  free(request);
+  return NULL;
+}
+
+static napi_value write_each_later(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  if (!tp_args(env, info, 2, argv)) return NULL;
+  write_request *request = calloc(1, sizeof *request);
+  if (request == NULL) return tp_throw(env, ENOMEM, "write", "");
+  request->paths = read_strings(env, argv[0]);
+  request->text = read_string(env, argv[1]);
+  int error = request->paths == NULL || request->text == NULL ? EINVAL : tp_start_thread(write_main, request);
+  if (error == 0) return NULL;
+  free_strings(request->paths);
+  free(request->text);
+  free(request);
+  return tp_throw(env, error, "write", "");
+}
+
 void tp_init_spawn(napi_env env, napi_value exports) {
   tp_export(env, exports, "spawn", spawn_child);
   tp_export(env, exports, "waitChild", wait_child);
+  tp_export(env, exports, "writeEachLater", write_each_later);
 }

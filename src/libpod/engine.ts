@@ -7,7 +7,7 @@ import type { Store, StoreOptions } from '../storage/types.ts'
 import type { EngineConfig } from '../config/containers-conf.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { ContainerConfig } from './types.ts'
-import type { OciRuntime } from './container/oci-runtime.ts'
+import type { OciRuntime } from '../ociruntime/oci-runtime.ts'
 import type { VolumePaths } from './volume/volume-store.ts'
 import { statePaths, type StatePaths } from './state/container-paths.ts'
 
@@ -85,7 +85,7 @@ async function openRuntime(options: EngineOptions): Promise<{ name: string; path
 
 /** systemd's form of a cgroup path (slice:prefix:name) tells which manager the container was made for. */
 async function runtimeOf(store: Store, options: EngineOptions, container: Pick<ContainerConfig, 'runtime' | 'cgroupPath'>): Promise<OciRuntime> {
-  const { ociRuntime } = await import('./container/oci-runtime.ts')
+  const { ociRuntime } = await import('../ociruntime/oci-runtime.ts')
   return ociRuntime({
     name: container.runtime.name,
     path: container.runtime.path,

@@ -73,6 +73,8 @@ export interface Native {
   spawn(path: string, argv: readonly string[], environment: readonly string[], fds: readonly number[], newSession: boolean): [pid: number, pidfd: number]
   /** Exit status of a child, or minus the signal that ended it. Without `keepsAlive` this process may end meanwhile. */
   waitChild(pidfd: number, keepsAlive: boolean): Promise<number>
+  /** Writes `text` to each existing file in turn, on a thread of its own that nobody waits for. Failures are silent. */
+  writeEachLater(paths: readonly string[], text: string): void
 
   // --- sockets and terminals
   /** AF_UNIX SOCK_SEQPACKET, as conmon's attach socket wants it. */

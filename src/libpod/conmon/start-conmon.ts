@@ -1,10 +1,10 @@
 /** Starts conmon and waits until the runtime has created the container, or says why it could not. */
-import { spawn } from 'node:child_process'
-import { closeSync } from 'node:fs'
-import { TpodError } from '../../errors/tpod-error.ts'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { TpodError, errorCode, errorMessage } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
+import { startHelper, type Helper } from '../../host/process/start-helper.ts'
 import { conmonArgs, type ConmonOptions } from './conmon-args.ts'
-import { runtimeError } from './runtime-error.ts'
+import { runtimeError } from '../../ociruntime/runtime-error.ts'
 
 export interface Conmon {
   pid: number
@@ -12,8 +12,6 @@ export interface Conmon {
   created: Promise<number>
   /** Ends conmon and its waiting exit command. Only after the exit file exists, or when nothing was created. Idempotent. */
   end(): void
-  /** Lets this process end while conmon goes on. */
-  unref(): void
 }
 
 export interface ExecConmon {
@@ -21,58 +19,85 @@ export interface ExecConmon {
   processSpec: string
 }
 
+export interface ConmonContext {
+  /** What was tried, for errors: "start container web". */
+  action: string
+  runtimeName: string
+  env: NodeJS.ProcessEnv
+  exec?: ExecConmon
+  /** The command that the runtime is to run, for errors that do not name it. */
+  command?: string
+  /** Descriptors that conmon holds as long as it lives (published ports); the caller closes its own. */
+  heldFds?: readonly number[]
+}
+
+/** O_TMPFILE. */
+const temporaryFile = 0o20200000
+
 interface SyncMessage { data: number; message?: string }
 
 /**
  * conmon becomes a session leader of its own, so no terminal signal reaches it; it outlives this process, even kill -9.
- * It inherits only 0-2 and the sync pipe (CVE-2024-21626 began with an inherited descriptor).
+ * It inherits only 0-2, the sync pipe and `heldFds` (CVE-2024-21626 began with an inherited descriptor).
  * `created` rejects with COMMAND_NOT_FOUND (127), COMMAND_CANNOT_RUN (126), RUNTIME_FAILED (125) or MONITOR_FAILED (125);
  * conmon has ended then, or is ended by the caller's `end()`.
  */
 export function startConmon(
-  conmonPath: string, options: ConmonOptions, context: { action: string; runtimeName: string; env: NodeJS.ProcessEnv; exec?: ExecConmon },
+  conmonPath: string, options: ConmonOptions, context: ConmonContext,
 ): Conmon {
   const args = conmonArgs(options)
   if (context.exec !== undefined) {
     args.push('-e', '--exec-process-spec', context.exec.processSpec)
   }
   const [readEnd, writeEnd] = native.pipe()
-  const inherit = options.logDriver === 'passthrough' ? 'inherit' as const : 'ignore' as const
-  const child = spawn(conmonPath, args, {
-    detached: true,
-    stdio: [inherit, inherit, inherit === 'inherit' ? 'inherit' : 'pipe', writeEnd],
-    env: { ...context.env, _OCI_SYNCPIPE: '3' },
-  })
-  closeSync(writeEnd)
-  let ownMessage = ''
-  child.stderr?.on('data', (chunk: Buffer) => { if (ownMessage.length < 8192) ownMessage += chunk.toString() })
-  const spawnError = new Promise<never>((_resolve, reject) => {
-    child.once('error', (cause) => {
-      reject(new TpodError('MONITOR_FAILED', `${context.action}: start ${conmonPath}: ${cause.message}`, {
-        cause, remedy: 'install conmon, or set conmon_path in containers.conf',
-      }))
+  const messages = openMessages(options)
+  const isPassthrough = options.logDriver === 'passthrough'
+  let helper: Helper
+  try {
+    helper = startHelper(conmonPath, args, {
+      fds: [isPassthrough ? 0 : -1, isPassthrough ? 1 : -1, isPassthrough ? 2 : messages, writeEnd, ...context.heldFds ?? []],
+      env: { ...context.env, _OCI_SYNCPIPE: '3' }, newSession: true, keepsAlive: false,
     })
-  })
-  spawnError.catch(() => undefined)
-  const firstMessage = readSyncPipe(readEnd)
-  const created = Promise.race([spawnError, firstMessage.then((message) => {
+  } catch (cause) {
+    closeAll([readEnd, messages])
+    throw new TpodError('MONITOR_FAILED', `${context.action}: start ${conmonPath}: ${errorMessage(cause)}`, {
+      cause, remedy: 'install conmon, or set conmon_path in containers.conf',
+    })
+  } finally {
+    closeSync(writeEnd)
+  }
+  let hasEnded = false
+  helper.ended.then(() => { hasEnded = true }, () => { hasEnded = true })
+  const created = readSyncPipe(readEnd).then((message) => {
     if (message === undefined) {
-      throw new TpodError('MONITOR_FAILED', `${context.action}: conmon ended before the container was created${ownMessage === '' ? '' : `: ${ownMessage.trim()}`}`)
+      const said = readMessages(messages)
+      throw new TpodError('MONITOR_FAILED', `${context.action}: conmon ended before the container was created${said === '' ? '' : `: ${said}`}`)
     }
     if (message.data > 0) return message.data
-    throw runtimeError(context.action, context.runtimeName, message.message ?? '')
-  })])
+    throw runtimeError(context.action, context.runtimeName, message.message ?? '', context.command)
+  }).finally(() => closeAll([messages]))
   created.catch(() => undefined)
-  const pid = child.pid ?? 0
-  return {
-    pid,
-    created,
-    end: () => { if (pid > 0 && child.exitCode === null && child.signalCode === null) killGroup(pid) },
-    unref: () => {
-      child.unref()
-      child.stderr?.destroy()
-    },
+  return { pid: helper.pid, created, end: () => { if (!hasEnded) killGroup(helper.pid) } }
+}
+
+/** conmon's own complaints go to a file without a name: a pipe would want a reader as long as the container lives. -1: nowhere. */
+function openMessages(options: ConmonOptions): number {
+  try {
+    return openSync(options.bundle, constants.O_RDWR | temporaryFile, 0o600)
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error
+    return -1
   }
+}
+
+function readMessages(fd: number): string {
+  if (fd < 0) return ''
+  const buffer = Buffer.alloc(8192)
+  return buffer.toString('utf8', 0, readSync(fd, buffer, 0, buffer.length, 0)).trim()
+}
+
+function closeAll(fds: readonly number[]): void {
+  for (const fd of fds) if (fd >= 0) closeSync(fd)
 }
 
 function killGroup(pid: number): void {

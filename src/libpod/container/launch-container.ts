@@ -3,8 +3,11 @@
  * the runtime's `create`, then the record with the pid ('initialized'), then `start`, then 'running'. Whatever of it a kill -9
  * leaves, the marker leads the next command to it.
  */
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync } from 'node:fs'
+import { posix } from 'node:path'
 import { errorCode } from '../../errors/tpod-error.ts'
+import { detectCgroups, type CgroupInfo } from '../../host/cgroup/detect.ts'
+import { hastenNextMove, moveMonitor } from '../../host/cgroup/monitor-cgroup.ts'
 import type { NetworkManager, NetworkReservation } from '../../network/types.ts'
 import { findConmon } from '../conmon/find-conmon.ts'
 import { startConmon, type Conmon } from '../conmon/start-conmon.ts'
@@ -18,7 +21,8 @@ import { processStartTime } from '../state/liveness.ts'
 import { markLive, removeMarker } from '../state/live-marker.ts'
 import { saveState } from '../state/sync-state.ts'
 import { attachStreams, type AttachSession, type AttachStreams } from './attach-streams.ts'
-import type { OciRuntime } from './oci-runtime.ts'
+import type { OciRuntime } from '../../ociruntime/oci-runtime.ts'
+import { keepCompiledFilter } from '../../ociruntime/seccomp-cache.ts'
 import { sendSignal } from './kill-container.ts'
 
 export interface LaunchOptions {
@@ -44,7 +48,9 @@ const foregroundGraceSec = 5
  * and the error carries podman's exit code (125, 126, 127).
  */
 export async function launchContainer(engine: Engine, config: ContainerConfig, options: LaunchOptions): Promise<LaunchedContainer> {
-  const launch: Launch = { engine, config, options, runtime: await engine.runtimeOf(config), previous: readState(engine.state, config.id) }
+  const cgroups = detectCgroups()
+  hastenNextMove(cgroups)
+  const launch: Launch = { engine, config, options, runtime: await engine.runtimeOf(config), previous: readState(engine.state, config.id), cgroups }
   if (!options.isForeground) markLive(engine.state, config.id)
   try {
     return await launchSteps(launch)
@@ -62,6 +68,7 @@ interface Launch {
   options: LaunchOptions
   runtime: OciRuntime
   previous: ContainerState
+  cgroups: CgroupInfo
   network?: NetworkManager
   reservation?: NetworkReservation
   conmon?: Conmon
@@ -73,18 +80,17 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   const bundle = engine.store.containerRunDirectory(config.id)
   const [mountpoint] = await Promise.all([engine.store.mountContainer(config.id), reserveNetwork(launch)])
   const { writeBundle } = await import('./write-bundle.ts')
-  const warnings = await writeBundle(engine, config, { bundle, mountpoint, ...(launch.reservation === undefined ? {} : { reservation: launch.reservation }) })
+  const { warnings, filterPath } = await writeBundle(engine, config, { bundle, mountpoint, cgroups: launch.cgroups, ...(launch.reservation === undefined ? {} : { reservation: launch.reservation }) })
   for (const warning of warnings) options.onWarning?.(warning)
   // Of an earlier run: conmon's new one must not be mistaken for it.
   removeMarker(containerPaths(engine.state, config.id).exit)
-  const conmon = startConmon(findConmon(engine.config), conmonOptions(launch, bundle), {
-    action: `start container ${config.name}`, runtimeName: runtime.name, env: helperEnv(engine.options),
-  })
+  const conmon = startMonitor(launch, bundle)
   launch.conmon = conmon
   const { network, reservation } = launch
   const prepared = reservation === undefined ? undefined : network?.prepare(reservation)
   prepared?.catch(() => undefined)
   const pid = await conmon.created
+  if (filterPath !== undefined) keepCompiledFilter(filterPath, `${runtime.root}/${config.id}`)
   await prepared
   if (reservation !== undefined) await network?.attach(reservation, pid)
   const state: ContainerState = {
@@ -101,8 +107,23 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   await runtime.start(config.id)
   state.status = 'running'
   await saveState(engine.state, config, state)
-  if (!options.isForeground) conmon.unref()
   return { state, conmon, ...(launch.session === undefined ? {} : { session: launch.session }) }
+}
+
+/** In a group of its own, as podman's: but for `--cgroups`, and systemd's manager, who would have to be asked. */
+function startMonitor(launch: Launch, bundle: string): Conmon {
+  const { engine, config, runtime } = launch
+  const heldFds = launch.network?.takePortDescriptors(config.id) ?? []
+  try {
+    const conmon = startConmon(findConmon(engine.config), conmonOptions(launch, bundle), {
+      action: `start container ${config.name}`, runtimeName: runtime.name, env: helperEnv(engine.options), heldFds,
+      ...(config.process.argv[0] === undefined ? {} : { command: config.process.argv[0] }),
+    })
+    if (config.spec.cgroups === 'enabled' && !runtime.systemdCgroup) moveMonitor(launch.cgroups, posix.dirname(config.cgroupPath), conmon.pid)
+    return conmon
+  } finally {
+    for (const fd of heldFds) closeSync(fd)
+  }
 }
 
 async function reserveNetwork(launch: Launch): Promise<void> {
@@ -123,6 +144,7 @@ function conmonOptions(launch: Launch, bundle: string): ConmonOptions {
   const conmon: ConmonOptions = {
     containerId: config.id, uuid: config.id, name: config.name, bundle,
     pidFile: config.spec.pidfile ?? `${bundle}/pidfile`,
+    ...(config.spec.conmonPidfile === undefined ? {} : { conmonPidFile: config.spec.conmonPidfile }),
     exitDirectory: engine.state.exits, persistDirectory: bundle,
     runtimePath: runtime.path, runtimeArgs: runtime.globalArgs, systemdCgroup: runtime.systemdCgroup,
     terminal: config.spec.terminal, stdin: config.spec.stdin,

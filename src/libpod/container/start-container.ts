@@ -68,7 +68,6 @@ export async function stayAttached(engine: Engine, id: string, launched: Launche
   if (how === 'detached') {
     // From here on conmon's exit command is the one to clean up.
     owner.release()
-    launched.conmon.unref()
     return { id, isDetached: true }
   }
   const { exitCode } = await waitForExit(engine.state, id, launched.state)

@@ -1,8 +1,10 @@
 /** The OCI bundle of one start: config.json and the files bound over the image's. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import type { CgroupInfo } from '../../host/cgroup/detect.ts'
 import { native } from '../../host/native/native.ts'
 import type { NetworkReservation } from '../../network/types.ts'
+import { readCompiledFilter, seccompAnnotation, seccompCachePath } from '../../ociruntime/seccomp-cache.ts'
 import type { Engine } from '../engine.ts'
 import { encodeSpec, generateSpec, type SpecInput } from '../spec/generate.ts'
 import type { ContainerConfig } from '../types.ts'
@@ -12,26 +14,37 @@ export interface BundleInput {
   bundle: string
   mountpoint: string
   reservation?: NetworkReservation
+  cgroups: CgroupInfo
+}
+
+export interface WrittenBundle {
+  /** What was asked for but has no effect on this host. */
+  warnings: string[]
+  /** Where the compiled seccomp filter is to be kept once the runtime has made it. */
+  filterPath?: string
 }
 
 /**
- * Writes everything that the runtime reads. Caller holds the container's lock; the layer is mounted. Returns what was asked for
- * but has no effect on this host. Throws what generating throws.
+ * Writes everything that the runtime reads. Caller holds the container's lock; the layer is mounted. Throws what generating throws.
  */
-export async function writeBundle(engine: Engine, config: ContainerConfig, input: BundleInput): Promise<string[]> {
+export async function writeBundle(engine: Engine, config: ContainerConfig, input: BundleInput): Promise<WrittenBundle> {
   if (config.mounts.some((mount) => mount.type === 'volume')) {
     const { prepareVolumes } = await import('./container-volumes.ts')
     await prepareVolumes(engine, config, input.mountpoint)
   }
-  const request: SpecInput = { config, engineConfig: engine.config, rootfs: input.mountpoint, bundle: input.bundle }
+  const request: SpecInput = { config, engineConfig: engine.config, rootfs: input.mountpoint, bundle: input.bundle, cgroups: input.cgroups }
   Object.assign(request, await nameFiles(engine, config, input))
   const namespaces = namespacePaths(engine, config)
   if (namespaces !== undefined) request.namespacePaths = namespaces
   const shm = shmDirectory(engine, config)
   if (shm !== undefined) request.shmDirectory = shm
   const { spec, warnings } = generateSpec(request)
+  const filterPath = seccompCachePath(`${engine.store.ownRunDirectory}/seccomp`, config.runtime, spec.linux.seccomp)
+  const filter = filterPath === undefined ? undefined : readCompiledFilter(filterPath)
+  // A filter of the user's own goes first.
+  if (filter !== undefined) spec.annotations = { [seccompAnnotation]: filter, ...spec.annotations }
   writeFileSync(`${input.bundle}/config.json`, encodeSpec(spec), { mode: 0o600 })
-  return warnings
+  return filterPath === undefined || filter !== undefined || seccompAnnotation in config.annotations ? { warnings } : { warnings, filterPath }
 }
 
 type NameFiles = Pick<SpecInput, 'hostsPath' | 'resolvConfPath' | 'hostnamePath'>

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { helperEnv, type Engine } from '../engine.ts'
-import { runtimeError } from '../conmon/runtime-error.ts'
-import type { OciRuntime } from '../container/oci-runtime.ts'
+import { runtimeError } from '../../ociruntime/runtime-error.ts'
+import type { OciRuntime } from '../../ociruntime/oci-runtime.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { getContainer } from '../state/find-container.ts'
@@ -56,7 +56,6 @@ export async function execDetached(engine: Engine, nameOrId: string, request: Ex
   }, { action: `exec in container ${target.config.name}`, runtimeName: target.runtime.name, env: helperEnv(engine.options), exec: { processSpec: session.file } })
   try {
     await conmon.created
-    conmon.unref()
     return session.id
   } catch (error) {
     conmon.end()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { cleanMessage, runtimeError } from '../../../../src/libpod/conmon/runtime-error.ts'
+import { cleanMessage, runtimeError } from '../../../src/ociruntime/runtime-error.ts'
 
 test('exit codes as podman gives them, for the words of both runtimes', () => {
   const code = (message: string): number | undefined => runtimeError('start', 'runtime', message).exitCode

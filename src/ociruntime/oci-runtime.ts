@@ -1,10 +1,12 @@
 /** crun or runc as libpod drives them: one container's verbs, with a state root of our own below RUN. */
 import { rmSync } from 'node:fs'
-import { runtimeError } from '../conmon/runtime-error.ts'
+import { runtimeError } from './runtime-error.ts'
 
 export interface OciRuntime {
   readonly name: string
   readonly path: string
+  /** Directory of its state; one directory in it per container. */
+  readonly root: string
   /** Options before the verb, for conmon and for exec. */
   readonly globalArgs: readonly string[]
   readonly systemdCgroup: boolean
@@ -45,6 +47,7 @@ export function ociRuntime(options: OciRuntimeOptions): OciRuntime {
   return {
     name: options.name,
     path: options.path,
+    root: options.root,
     globalArgs,
     systemdCgroup: options.systemdCgroup,
     start: async (id) => {
@@ -58,8 +61,8 @@ export function ociRuntime(options: OciRuntimeOptions): OciRuntime {
     },
     destroy,
     forget: async (id, cgroupPath) => {
-      const { detectCgroups } = await import('../../host/cgroup/detect.ts')
-      const { removeCgroups } = await import('../../host/cgroup/container-cgroup.ts')
+      const { detectCgroups } = await import('../host/cgroup/detect.ts')
+      const { removeCgroups } = await import('../host/cgroup/container-cgroup.ts')
       if (cgroupPath !== '' && removeCgroups(detectCgroups(), cgroupPath).length > 0) return destroy(id)
       rmSync(`${options.root}/${id}`, { recursive: true, force: true })
     },
