@@ -9,8 +9,9 @@ export interface ErrorContext {
   debug: boolean
 }
 
+/** A message may quote an image or a registry: their control characters must not reach the terminal. */
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ').trim()
+  return text.replace(/\s*\n\s*/g, ' ').trim().replace(/\p{Cc}/gu, '?')
 }
 
 /** Writes `error` to standard error and returns the exit status. A plain Error is a defect of ours and says so. */

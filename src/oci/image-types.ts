@@ -117,7 +117,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string, what: stri
   return isIndexMediaType(mediaType) ? parseIndex(json, mediaType, what) : parseImageManifest(json, mediaType, what)
 }
 
-/** Parses an image config; `diff_ids` are checked, everything else is the runtime's business. Throws BAD_CONFIG. */
+/** Parses an image config; `diff_ids` and what a container starts with are checked. Throws BAD_CONFIG. */
 export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   const json = parseJsonObject(bytes, `config of ${what}`)
   const rootfs = json.rootfs
@@ -128,9 +128,28 @@ export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   const diffIds = ((rootfs.diff_ids ?? []) as unknown[]).map((id, index) => parseDigest(id, `config of ${what}: diff_ids[${index}]`))
   const config = { ...json, rootfs: { type: 'layers', diff_ids: diffIds } } as unknown as ImageConfig
   if (json.config !== undefined && json.config !== null && !isObject(json.config)) throw new TpodError('BAD_CONFIG', `read config of ${what}: "config" is not an object`)
+  if (isObject(json.config)) checkContainerConfig(json.config, what)
   if (typeof config.architecture !== 'string') config.architecture = ''
   if (typeof config.os !== 'string') config.os = ''
   return config
+}
+
+const textFields = ['User', 'WorkingDir', 'StopSignal']
+const listFields = ['Env', 'Entrypoint', 'Cmd']
+const mapFields = ['Labels', 'Volumes', 'ExposedPorts']
+
+/** Go's decoder refuses other types than these, so whoever reads the config may rely on them; null is Go's empty. */
+function checkContainerConfig(config: JsonObject, what: string): void {
+  const isText = (value: unknown): boolean => typeof value === 'string' && !value.includes('\0')
+  const checks: [names: readonly string[], isRight: (value: unknown, name: string) => boolean][] = [
+    [textFields, isText],
+    [listFields, (value) => Array.isArray(value) && value.every(isText)],
+    [mapFields, (value, name) => isObject(value) && Object.entries(value).every(([key, item]) => isText(key) && (name !== 'Labels' || typeof item === 'string'))],
+  ]
+  for (const [names, isRight] of checks) {
+    const wrong = names.find((name) => config[name] !== undefined && config[name] !== null && !isRight(config[name], name))
+    if (wrong !== undefined) throw new TpodError('BAD_CONFIG', `read config of ${what}: config.${wrong} is malformed`)
+  }
 }
 
 function manifestMediaType(json: JsonObject, said: string, what: string): string {

@@ -7,7 +7,7 @@ import { Terminal } from '../support/terminal.ts'
 
 const host = new TestHost()
 // busybox asks the terminal for its cursor after the prompt
-const prompt = /# (\x1b\[6n)?$/
+const prompt = /# (\p{Cc}\[6n)?$/u
 
 before(async () => {
   const registry = await host.startRegistry()

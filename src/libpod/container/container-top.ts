@@ -57,7 +57,8 @@ const aliases: Readonly<Record<string, string>> = {
 
 function findDescriptor(name: string): Descriptor {
   const lower = name.toLowerCase()
-  const found = descriptors[lower] ?? descriptors[aliases[lower] ?? '']
+  const known = Object.hasOwn(aliases, lower) ? aliases[lower] as string : lower
+  const found = Object.hasOwn(descriptors, known) ? descriptors[known] : undefined
   if (found !== undefined) return found
   throw new TpodError('BAD_DESCRIPTOR', `top: ${JSON.stringify(name)}: unknown descriptor`, { remedy: `one of ${Object.keys(descriptors).join(', ')}` })
 }

@@ -21,6 +21,10 @@ export interface ExecRequest {
 /** Throws NO_SUCH_USER and the like; STATE_CORRUPT when the bundle is gone. */
 export async function execProcess(bundle: string, rootPid: number, request: ExecRequest): Promise<ProcessSpec> {
   if (request.command.length === 0) throw new TpodError('NO_COMMAND', 'exec: must provide a non-empty command to start an exec session: invalid argument')
+  if (request.workingDir !== undefined) {
+    const { checkNotProc } = await import('../spec/container-files.ts')
+    checkNotProc(request.workingDir)
+  }
   const base = readProcess(bundle)
   const spec: ProcessSpec = {
     ...base, terminal: request.terminal ?? false, args: [...request.command], cwd: request.workingDir ?? base.cwd, env: [...base.env],

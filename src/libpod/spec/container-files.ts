@@ -87,8 +87,8 @@ export function prepareWorkingDirectory(input: BundleFilesInput): void {
   makeDirectoryInRoot(rootfs, cwd, user)
 }
 
-/** CVE-2024-21626: a working directory such as /proc/self/fd/7 is a way out through a descriptor that the runtime still has open. */
-function checkNotProc(cwd: string): void {
+/** Throws WORKDIR. CVE-2024-21626: a working directory such as /proc/self/fd/7 is a way out through a descriptor that the runtime still has open. */
+export function checkNotProc(cwd: string): void {
   if (/^\/proc\/(self|thread-self|\d+)(\/|$)/.test(posix.normalize(cwd))) {
     throw new TpodError('WORKDIR', `workdir ${JSON.stringify(cwd)} is not allowed: it lies in a process's own /proc directory`, { exitCode: 126 })
   }

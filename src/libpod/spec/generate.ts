@@ -10,6 +10,7 @@ import type { ContainerUser } from '../../host/user/lookup-user.ts'
 import type { LinuxSpec, ProcessSpec, RuntimeSpec } from '../../oci/runtime-types.ts'
 import type { ContainerConfig } from '../types.ts'
 import { resolveCapabilities } from './capabilities.ts'
+import { checkMountpoints } from './check-rootfs.ts'
 import { linkMtab, prepareWorkingDirectory, writeBundleFiles } from './container-files.ts'
 import { resolveDevices } from './devices.ts'
 import { prepareMountSources } from './mount-sources.ts'
@@ -73,6 +74,7 @@ export function generateSpec(input: SpecInput): GeneratedSpec {
     security: input.security ?? readSecurityFacts(), warnings: [],
   }
   checkSupported(context)
+  checkMountpoints(rootfs)
   prepareWorkingDirectory({ config, rootfs, bundle, user })
   prepareMountSources(config.mounts, user)
   if (!config.spec.readOnly) linkMtab(rootfs)
