@@ -1,48 +1,65 @@
-import { existsSync } from 'node:fs'
-import { TpodError } from '../errors/tpod-error.ts'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { TpodError, errorCode } from '../errors/tpod-error.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
-import { createLayerDirectory } from './overlay/layer-directory.ts'
+import { createLayerDirectory, unlinkShortLink } from './overlay/layer-directory.ts'
 import { newRandomId } from './layer-id.ts'
-import { parentDirectoryOf, removeLayers, writeLayers } from './layer-writes.ts'
+import { parentDirectoryOf, removeLayers, unmountCompletely, writeLayers, type LayerTransaction, type Trash } from './layer-writes.ts'
 import type { Snapshot } from './records/record-table.ts'
 import { findImageRecord } from './find-image.ts'
 import type { StoreContext } from './store-context.ts'
-import { layerDirectory } from './store-paths.ts'
+import { layerDirectory, userdataDirectory } from './store-paths.ts'
 import type { ContainerRecord, LayerRecord, NewContainer } from './types.ts'
 
 /**
  * Creates a container's read-write layer and its record. Holds the layers write lock, inside it shortly the containers one:
- * nobody can delete the image meanwhile. The layer stays marked incomplete until the record is there, so after a crash at
- * any point the next writer removes both, and the name is free.
+ * nobody can delete the image meanwhile. Directories first, then both records with one wait for the disk. What a crash leaves,
+ * deleteContainerRecord and dropOrphans find: the container's directory tells the id, and the layer's id follows from it.
  * Throws NO_SUCH_IMAGE, CONTAINER_NAME_IN_USE, CONTAINER_EXISTS, LAYER_PARENT_GONE.
  */
 export async function createContainerRecord(context: StoreContext, wanted: NewContainer): Promise<ContainerRecord> {
   const id = wanted.id ?? newRandomId()
   checkFree(context.containers.read(), id, wanted.names)
-  return writeLayers(context, async (transaction, trash) => {
+  return writeLayers(context, async (layers, trash) => {
     const parent = wanted.parentLayer ?? topLayerOf(context, wanted.imageId)
-    const parentDirectory = parent === undefined ? undefined : parentDirectoryOf(context, transaction, parent)
-    const layer = newLayerRecord(transaction.snapshot, parent, wanted)
+    const parentDirectory = parent === undefined ? undefined : parentDirectoryOf(context, layers, parent)
+    const layer = newLayerRecord(layers.snapshot, parent, wanted, containerLayerId(id))
     const volatile = wanted.volatile && !isSharedWithOldPodman(context)
-    transaction.put({ ...layer, flags: { incomplete: true } }, { volatile })
-    await transaction.save()
+    mkdirSync(userdataDirectory(context.paths, id), { recursive: true, mode: 0o700 })
+    await createLayerDirectory({ overlay: context.paths.overlay, id: layer.id, parentDirectory })
     try {
-      await createLayerDirectory({ overlay: context.paths.overlay, id: layer.id, parentDirectory })
       const record = newContainerRecord(id, layer.id, wanted)
       await context.containers.write(async containers => {
         checkFree(containers.snapshot, id, wanted.names)
+        layers.put(layer, { volatile })
         containers.put(record, { volatile })
-        await containers.save()
+        await Promise.all([layers.save(), containers.save()])
       })
-      transaction.put(layer)
-      await transaction.save()
       return record
     } catch (error) {
-      // On a full disk this fails too; the layer stays marked incomplete, and the first error is the one to report.
-      await removeLayers(context, transaction, trash, [layer.id]).catch(() => undefined)
+      // On a full disk this may fail too; the first error is the one to report.
+      await dropNewLayer(context, layers, trash, layer.id).catch(() => undefined)
       throw error
     }
   })
+}
+
+/** Same container, same layer id, so that a broken-off creation or deletion can be finished without any record. */
+function containerLayerId(containerId: string): string {
+  return createHash('sha256').update(`layer of container ${containerId}`).digest('hex')
+}
+
+async function dropNewLayer(context: StoreContext, layers: LayerTransaction, trash: Trash, layerId: string): Promise<void> {
+  layers.remove(layerId)
+  dropLayerDirectory(context, trash, layerId)
+  await layers.save()
+}
+
+function dropLayerDirectory(context: StoreContext, trash: Trash, layerId: string): void {
+  const directory = layerDirectory(context.paths, layerId)
+  if (!existsSync(directory)) return
+  unlinkShortLink(context.paths.overlay, layerId)
+  trash.take(directory)
 }
 
 /** Replaces a container's names. Throws NO_SUCH_CONTAINER or CONTAINER_NAME_IN_USE. */
@@ -57,23 +74,50 @@ export async function renameContainerRecord(context: StoreContext, id: string, n
 }
 
 /**
- * Deletes layer, directories and record, unmounting first. Idempotent: directories without a record are removed too.
- * The record goes last, so that after a crash the container can be deleted again.
+ * Deletes records, layer and directories, unmounting first. Idempotent: directories without a record are removed too, so
+ * that a deletion broken off by a crash is finished by another one. The container's directory goes last: see dropOrphans.
  */
 export async function deleteContainerRecord(context: StoreContext, id: string): Promise<void> {
   await writeLayers(context, async (layers, trash) => {
     await context.containers.write(async containers => {
       const record = containers.snapshot.get(id)
-      const layer = record === undefined ? undefined : layers.snapshot.get(record.layer)
-      if (layer !== undefined && isUsedByThisAlone(containers.snapshot, layers.snapshot, id, layer.id)) {
-        await removeLayers(context, layers, trash, [layer.id])
+      const layerId = record?.layer ?? containerLayerId(id)
+      const isOwn = isUsedByThisAlone(containers.snapshot, layers.snapshot, id, layerId)
+      // Another tool's layer, whose id nobody could guess after a crash: marked in the records first.
+      if (isOwn && layerId !== containerLayerId(id)) await removeLayers(context, layers, trash, [layerId])
+      else if (isOwn) {
+        await unmountCompletely(context, layerId)
+        layers.remove(layerId)
       }
+      containers.remove(id)
+      await Promise.all([layers.save(), containers.save()])
+      if (isOwn) dropLayerDirectory(context, trash, layerId)
       await removeTree(`${context.paths.containers}/${id}`)
       await removeTree(`${context.paths.runContainers}/${id}`)
-      containers.remove(id)
-      await containers.save()
     })
   })
+}
+
+/** Removes layers of containers whose creation or deletion a crash broke off. Never waits for those who are at it. */
+export async function dropOrphans(context: StoreContext, trash: Trash): Promise<void> {
+  const isOrphan = (id: string): boolean => context.containers.read().get(id) === undefined && existsSync(layerDirectory(context.paths, containerLayerId(id)))
+  const ids = listIds(context.paths.containers).filter(isOrphan)
+  if (ids.length === 0) return
+  await context.layers.tryWrite(async layers => {
+    for (const id of ids.filter(isOrphan)) {
+      await unmountCompletely(context, containerLayerId(id))
+      await dropNewLayer(context, layers, trash, containerLayerId(id))
+    }
+  })
+}
+
+function listIds(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter(name => /^[0-9a-f]{64}$/.test(name))
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** Name, id or unique id prefix, in both files. Throws AMBIGUOUS_ID. */
@@ -109,11 +153,11 @@ function topLayerOf(context: StoreContext, imageId: string): string | undefined 
   return image.layer === '' ? undefined : image.layer
 }
 
-function newLayerRecord(layers: Snapshot<LayerRecord>, parent: string | undefined, wanted: NewContainer): LayerRecord {
+function newLayerRecord(layers: Snapshot<LayerRecord>, parent: string | undefined, wanted: NewContainer, id: string): LayerRecord {
   const name = wanted.names[0] === undefined ? undefined : `${wanted.names[0]}-layer`
   const label = wanted.mountLabel ?? ''
   return {
-    id: newRandomId(),
+    id,
     // A name left over from another tool's crash must not keep the container from being made.
     ...(name === undefined || layers.findByName(name) !== undefined ? {} : { names: [name] }),
     ...(parent === undefined ? {} : { parent }),

@@ -12,7 +12,7 @@ import { ensureStoreDirectories, layerDirectory, mergedDirectory, tarSplitPath }
 import { TemporaryDirectory } from './temporary-directory.ts'
 import type { LayerRecord } from './types.ts'
 
-type LayerTransaction = Transaction<LayerRecord>
+export type LayerTransaction = Transaction<LayerRecord>
 
 /** containers/storage's numbers for LayerRecord.compression. */
 const COMPRESSION: Readonly<Record<CompressionName, number>> = { none: 0, bzip2: 1, gzip: 2, xz: 3, zstd: 4 }
@@ -96,7 +96,8 @@ export async function removeLayers(context: StoreContext, transaction: LayerTran
   await transaction.save()
 }
 
-async function unmountCompletely(context: StoreContext, layerId: string): Promise<void> {
+/** Caller holds the layers write lock. */
+export async function unmountCompletely(context: StoreContext, layerId: string): Promise<void> {
   const merged = mergedDirectory(context.paths, layerId)
   await withMountCounts(context.paths, counts => {
     while (isLayerMounted(merged)) unmountPath(merged)
