@@ -1,6 +1,7 @@
 /** What `create` and `run` have in common: their flags, and the spec and options that these ask for. */
 import type { InferredFlags } from '@oclif/core/interfaces'
 import type { CreateOptions } from '../libpod/container/create-container.ts'
+import { restartWithJit } from '../host/process/self.ts'
 import type { Engine } from '../libpod/engine.ts'
 import type { ContainerSpec } from '../libpod/types.ts'
 import { buildContainerSpec, containerFlags } from './flags/container-spec.ts'
@@ -38,7 +39,11 @@ export async function createRequest(request: CreateRequest): Promise<{ spec: Con
     pull: {
       context: imageContext(engine, { authFile: flags.authfile }),
       policy: pullPolicy(request.given.has('pull') ? flags.pull : engine.config.engine.pullPolicy),
-      onProgress: progress.onProgress,
+      onProgress: (event) => {
+        // The first word of a pull: unpacking without a JIT takes twice as long.
+        restartWithJit()
+        progress.onProgress(event)
+      },
       ...retryOptions(flags),
       ...(request.given.has('tls-verify') ? { tlsVerify: flags['tls-verify'] } : {}),
       ...(platform === undefined ? {} : { platform }),

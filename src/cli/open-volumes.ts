@@ -23,7 +23,7 @@ export function openVolumes(engine: Engine): Volumes {
 export function volumeView(volume: VolumeInfo) {
   return {
     Name: volume.name, Driver: volume.driver, Mountpoint: volume.mountpoint, CreatedAt: volume.created, Labels: volume.labels,
-    Scope: 'local', Options: volume.options, Anonymous: volume.anonymous, NeedsCopyUp: !volume.isFilled,
+    Scope: 'local', Options: volume.options, Anonymous: volume.anonymous, NeedsCopyUp: !volume.isFilled, NeedsChown: !volume.isFilled && volume.isUsed !== true,
   }
 }
 

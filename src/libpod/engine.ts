@@ -104,7 +104,8 @@ const helperVariables = [
 
 /** What conmon and the runtimes see of the caller's environment: nothing that could reach a container. */
 export function helperEnv(options: EngineOptions): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' }
+  // conmon's exit command is our executable: too short a run for a JIT to pay.
+  const env: NodeJS.ProcessEnv = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', BUN_JSC_useJIT: '0' }
   for (const name of helperVariables) {
     const value = options.hostEnv[name]
     if (value !== undefined) env[name] = value

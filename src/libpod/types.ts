@@ -86,6 +86,10 @@ export interface ContainerSpec {
   env: readonly EnvVar[]
   /** Names to take from the caller's environment were resolved already; this asks for all of it. */
   envHost: boolean
+  /** Names that the container shall not have, of whatever source but -e. */
+  unsetEnv?: readonly string[]
+  /** All that comes from defaults, image and host. */
+  unsetEnvAll?: boolean
   /** The caller's environment, only when envHost. */
   hostEnv?: Readonly<Record<string, string>>
   labels: Readonly<Record<string, string>>

@@ -1,6 +1,7 @@
 /** Flags of run and create about the process: environment, user, terminal, signals. */
 import type { InferredFlags } from '@oclif/core/interfaces'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { ownVariables } from '../../host/process/self.ts'
 import { parseEnvFlag, readEnvFile } from '../../libpod/spec/parse/env-flags.ts'
 import { parseStopSignal, parseUmask } from '../../libpod/spec/parse/numbers.ts'
 import type { ContainerSpec, EnvVar } from '../../libpod/types.ts'
@@ -22,6 +23,8 @@ export const processFlags = {
   timeout: uint('Maximum length of time a container is allowed to run. The container will be killed automatically after the time expires.', { default: 0 }),
   tty: bool('Allocate a pseudo-TTY for container', { char: 't' }),
   tz: text('Set timezone in container'),
+  unsetenv: list('Unset environment default variables in container'),
+  'unsetenv-all': bool('Unset all default environment variables in container'),
   umask: text('Set umask in container'),
   user: text('Username or UID (format: <name|uid>[:<group|gid>])', { char: 'u' }),
   workdir: text('Working directory inside the container', { char: 'w' }),
@@ -38,6 +41,8 @@ export function processSpec(flags: Flags, context: SpecContext): ProcessSpec {
     ...(flags.entrypoint === undefined ? {} : { entrypoint: parseEntrypoint(flags.entrypoint) }),
     env: environment(flags, context),
     envHost: flags['env-host'],
+    ...(flags.unsetenv.length === 0 ? {} : { unsetEnv: flags.unsetenv }),
+    ...(flags['unsetenv-all'] ? { unsetEnvAll: true } : {}),
     ...(flags['env-host'] ? { hostEnv: definedOnly(context.env) } : {}),
     groupAdd: flags['group-add'],
     init: flags.init || flags['init-path'] !== undefined,
@@ -69,7 +74,8 @@ function environment(flags: Flags, context: SpecContext): EnvVar[] {
 }
 
 function definedOnly(env: SpecContext['env']): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined))
+  const hidden: readonly string[] = ownVariables
+  return Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined && !hidden.includes(pair[0])))
 }
 
 /** A JSON array of words, or one word; '' clears the image's. */

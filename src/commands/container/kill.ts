@@ -17,7 +17,7 @@ export default class Kill extends BaseCommand {
 
   async run(): Promise<number> {
     const { args: { container }, flags } = await this.parse(Kill)
-    const signal = findSignal(parseStopSignal(flags.signal, 'signal')) as number
+    const signal = findSignal(parseStopSignal(flags.signal)) as number
     const engine = await this.openEngine()
     const names = await selectContainers(engine, { ...flags, names: container, states: ['running', 'paused'] })
     const { killContainer } = await import('../../libpod/container/kill-container.ts')

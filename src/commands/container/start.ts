@@ -5,6 +5,7 @@ import { printWarning } from '../../cli/output.ts'
 import { actOnEach, filterFlag, latestFlag, selectContainers } from '../../cli/select-containers.ts'
 import { releaseSignals } from '../../cli/signals.ts'
 import { standardStreams } from '../../cli/standard-streams.ts'
+import { ExitCode } from '../../errors/exit-codes.ts'
 
 export default class Start extends BaseCommand {
   static override summary = 'Start one or more containers'
@@ -29,7 +30,11 @@ export default class Start extends BaseCommand {
     const names = await selectContainers(engine, { ...flags, names: container })
     if (isAttached && names.length > 1) throw this.usageError('you cannot start and attach multiple containers at once')
     const { startContainer } = await import('../../libpod/container/start-container.ts')
-    if (!isAttached) return this.report(await actOnEach(names, (name) => startContainer(engine, name, { onWarning: printWarning })))
+    if (!isAttached) {
+      const status = await this.report(await actOnEach(names, (name) => startContainer(engine, name, { onWarning: printWarning })))
+      // 126 and 127 speak of a command whose exit status is awaited: none is here.
+      return status === 0 ? 0 : ExitCode.engineFailure
+    }
     const { getContainer } = await import('../../libpod/state/find-container.ts')
     const { spec } = await getContainer(engine, names[0] as string)
     const sigProxy = this.given.has('sig-proxy') ? flags['sig-proxy'] : true

@@ -19,9 +19,10 @@ export default class VolumeRm extends BaseCommand {
     if (flags.all === volume.length > 0) throw this.usageError('choose one: either --all or volume names')
     const engine = await this.openEngine()
     const { paths, users } = openVolumes(engine)
-    const { getVolume, listVolumes, removeVolume } = await import('../../libpod/volume/volume-store.ts')
+    const { findVolume, getVolume, listVolumes, removeVolume } = await import('../../libpod/volume/volume-store.ts')
     const names = flags.all ? listVolumes(paths).map(({ name }) => name) : volume
     const outcomes = await actOnEach(names, async (typed) => {
+      if (flags.force && !findVolume(paths, typed)) return
       const { name } = getVolume(paths, typed)
       if (flags.force) {
         const { removeContainer } = await import('../../libpod/container/remove-container.ts')

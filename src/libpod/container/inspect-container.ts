@@ -34,7 +34,8 @@ export async function inspectContainer(engine: Engine, nameOrId: string, options
     staticDirectory: engine.store.containerDirectory(config.id),
   }
   const sizes = options.size === true ? await readSizes(engine, config) : {}
-  return { ...head(context), ...await graphDriver(context), ...sizes, Mounts: await mounts(context), ...tail(context) }
+  const image = config.imageId === '' ? undefined : (await engine.store.listImages()).find(({ id }) => id === config.imageId)
+  return { ...head(context), ImageDigest: image?.digest ?? '', ...await graphDriver(context), ...sizes, Mounts: await mounts(context), ...tail(context) }
 }
 
 function head(context: InspectContext): Record<string, unknown> {

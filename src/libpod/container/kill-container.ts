@@ -5,13 +5,13 @@ import type { Engine } from '../engine.ts'
 import type { ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { getContainer } from '../state/find-container.ts'
-import { isAlive } from '../state/liveness.ts'
+import { isAlive } from '../../host/process/liveness.ts'
 
 /** Sends a signal to the container's first process. Throws NOT_RUNNING when there is none. Returns the container's id. */
 export async function killContainer(engine: Engine, nameOrId: string, signal: number): Promise<string> {
   const { id } = await getContainer(engine, nameOrId)
   const state = observeState(engine.state, id)
-  if (state.status !== 'running' && state.status !== 'paused') throw notRunning('kill', nameOrId, state.status)
+  if (!['running', 'paused', 'stopping'].includes(state.status)) throw notRunning('kill', nameOrId, state.status)
   if (!sendSignal(state, signal)) throw notRunning('kill', nameOrId, 'exited')
   return id
 }

@@ -95,7 +95,7 @@ async function removeDependents(engine: Engine, config: ContainerConfig, nameOrI
   if (dependents.length === 0) return []
   if (options.depend !== true) {
     throw new TpodError('CONTAINER_IN_USE',
-      `remove container ${nameOrId}: it has dependent containers which must be removed before it: ${dependents.map((one) => one.id).join(', ')}: container already exists`,
+      `container ${config.id} has dependent containers which must be removed before it: ${dependents.map((one) => one.id).join(', ')}: container already exists`,
       { remedy: `use: tpod rm --depend ${nameOrId}` })
   }
   const removed: string[] = []

@@ -43,8 +43,8 @@ export async function waitContainer(engine: Engine, nameOrId: string, options: W
 async function waitForEnd(engine: Engine, id: string, options: WaitOptions): Promise<number> {
   for (;;) {
     const state = observeState(engine.state, id)
-    // A container that never ran is "stopped" neither for podman: it waits for its first run.
-    if (state.status === 'exited') return state.exitCode
+    // One that never ran has nothing to wait for: 0, as in podman.
+    if (state.status === 'exited' || state.status === 'created') return state.exitCode
     if (isActive(state.status) && state.status !== 'initialized') return (await waitForExit(engine.state, id, state, options.signal)).exitCode
     if (!hasConfig(engine.state, id)) throw noSuchContainer(id)
     await sleep(options.intervalMs ?? 100, undefined, options.signal === undefined ? {} : { signal: options.signal })

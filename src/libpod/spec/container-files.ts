@@ -63,7 +63,7 @@ function writeLocaltime(zone: string, bundle: string): string {
 function containerEnv(config: ContainerConfig): string {
   // podman tells only privileged containers what they run in.
   if (!config.spec.privileged) return ''
-  const lines = ['engine="tpod"', `name="${config.name}"`, `id="${config.id}"`, `image="${config.imageName}"`, `imageid="${config.imageId}"`, 'rootless=0']
+  const lines = ['engine="podman-tpod"', `name="${config.name}"`, `id="${config.id}"`, `image="${config.imageName}"`, `imageid="${config.imageId}"`, 'rootless=0']
   return `${lines.join('\n')}\n`
 }
 

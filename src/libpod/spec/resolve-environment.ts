@@ -4,7 +4,7 @@ import type { ContainerSpec } from '../types.ts'
 const proxyNames = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY']
 
 export interface EnvironmentInput {
-  spec: Pick<ContainerSpec, 'env' | 'envHost' | 'hostEnv' | 'terminal'>
+  spec: Pick<ContainerSpec, 'env' | 'envHost' | 'hostEnv' | 'terminal' | 'unsetEnv' | 'unsetEnvAll'>
   imageEnv: readonly string[]
   /** containers.conf's env. */
   defaults: readonly string[]
@@ -35,6 +35,8 @@ export function resolveEnvironment(input: EnvironmentInput): string[] {
   }
   if (input.spec.envHost || input.envHostByDefault) for (const [name, value] of Object.entries(input.spec.hostEnv ?? {})) env.set(name, value)
   input.imageEnv.forEach(add)
+  if (input.spec.unsetEnvAll === true) env.clear()
+  for (const name of input.spec.unsetEnv ?? []) env.delete(name)
   for (const { name, value } of input.spec.env) env.set(name, value)
   if (!env.has('HOSTNAME')) env.set('HOSTNAME', input.hostname)
   return [...env].map(([name, value]) => `${name}=${value}`)

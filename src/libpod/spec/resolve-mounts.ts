@@ -26,7 +26,7 @@ export interface ResolveMountsInput {
 export function resolveMounts(input: ResolveMountsInput): ResolvedMount[] {
   const asked = distinct(input.spec.mounts.map((request) => resolveRequest(request, input.volumes)))
   const duplicate = asked.find((mount, index) => asked.findIndex((other) => other.destination === mount.destination) < index)
-  if (duplicate !== undefined) throw new TpodError('DUPLICATE_MOUNT', `${duplicate.destination}: duplicate mount destination`, { remedy: 'mount one thing there' })
+  if (duplicate !== undefined) throw new TpodError('DUPLICATE_MOUNT', `${duplicate.destination}: duplicate mount destination`)
   for (const mount of asked) if (mount.type === 'bind') checkBindSource(mount)
   const weaker = [
     ...volumesFrom(input),

@@ -25,6 +25,9 @@ export async function fillVolume(paths: VolumePaths, name: string, rootfs: strin
       if (source === undefined) {
         const { uid, gid } = lookupUser(rootfs, user)
         if (isEmpty && uid + gid > 0) chownSync(target, uid, gid)
+        // Another image may have something there.
+        if (isEmpty && record.isUsed !== true) await writeRecord(paths, { ...record, isUsed: true })
+        if (isEmpty) return
       } else {
         await writeRecord(paths, { ...record, isFilling: true } as FillingRecord)
         try {

@@ -24,9 +24,9 @@ export function mountVolume(volume: VolumeInfo): void {
   }
   const flags = words.reduce((bits, word) => bits | (flagBits[word] ?? 0), 0)
   const data = words.filter((word) => flagBits[word] === undefined && !neutral.has(word)).join(',')
-  const isBind = (flags & 4096) !== 0
+  const isBind = type === 'bind' || (flags & 4096) !== 0
   try {
-    native.mount(device ?? 'tmpfs', volume.mountpoint, isBind ? null : (type ?? null), flags, isBind || data === '' ? null : data)
+    native.mount(device ?? 'tmpfs', volume.mountpoint, isBind ? null : (type ?? null), isBind ? flags | 4096 : flags, isBind || data === '' ? null : data)
     // The kernel disregards other flags of a bind until it is remounted.
     if (isBind && (flags & ~(4096 | 16384)) !== 0) native.mount(null, volume.mountpoint, null, (flags & ~16384) | 32, null)
   } catch (error) {

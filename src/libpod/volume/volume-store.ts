@@ -25,6 +25,8 @@ export interface VolumeRecord {
   anonymous: boolean
   /** The image's content was copied in, or something else was there first: never copy again (CVE-2020-1726). */
   isFilled: boolean
+  /** A container had it, but its image had nothing to fill it with. */
+  isUsed?: boolean
 }
 
 export interface VolumeInfo extends VolumeRecord { mountpoint: string }

@@ -1,4 +1,5 @@
 /** --device, --device-cgroup-rule and --ulimit. */
+import { TpodError } from '../../../errors/tpod-error.ts'
 import type { DeviceRequest, Ulimit } from '../../types.ts'
 import type { DeviceRule } from '../../../oci/runtime-types.ts'
 import { flagError } from './flag-error.ts'
@@ -28,15 +29,22 @@ function isDeviceMode(text: string): boolean {
   return /^[rwm]{1,3}$/.test(text) && new Set(text).size === text.length
 }
 
-/** `c 10:200 rwm`, `b *:* r`, `a`. Throws BAD_FLAG. */
+/** `c 10:200 rwm`, `b *:* r`, `a`; a missing minor number means all. Throws BAD_FLAG in podman's words. */
 export function parseDeviceCgroupRule(text: string): DeviceRule {
   if (text === 'a') return { allow: true, type: 'a', access: 'rwm' }
-  const match = /^([abc])\s+(\d+|\*):(\d+|\*)\s+([rwm]{1,3})$/.exec(text)
-  if (match === null) throw flagError('device-cgroup-rule', text, 'should be "TYPE MAJOR:MINOR ACCESS", such as "c 10:200 rwm"')
-  const rule: DeviceRule = { allow: true, type: match[1] as 'a' | 'b' | 'c', access: match[4] as string }
-  if (match[2] !== '*') rule.major = Number(match[2])
-  if (match[3] !== '*') rule.minor = Number(match[3])
-  return rule
+  const refuse = (why: string): TpodError => new TpodError('BAD_FLAG', why, { remedy: '--device-cgroup-rule takes "TYPE MAJOR:MINOR ACCESS", such as "c 10:200 rwm"' })
+  const [type = '', numbers = '', access = '', ...rest] = text.split(' ')
+  if (access === '' || rest.length > 0) throw refuse(`invalid device cgroup rule requires type, major:Minor, and access rules: ${JSON.stringify(text)}`)
+  if (!['a', 'b', 'c'].includes(type)) throw refuse(`invalid device type in device-access-add: ${type}`)
+  const wrong = [...access].find((letter) => !'rwm'.includes(letter))
+  if (wrong !== undefined) throw refuse(`invalid device access in device-access-add: ${wrong}`)
+  const [major = '*', minor = '*'] = numbers.split(':', 2)
+  const bad = [major, minor].find((number) => !/^(\d+|\*)$/.test(number))
+  if (bad !== undefined) throw refuse(`invalid device number in --device-cgroup-rule ${JSON.stringify(text)}: ${JSON.stringify(bad)}`)
+  return {
+    allow: true, type: type as 'a' | 'b' | 'c', access,
+    ...(major === '*' ? {} : { major: Number(major) }), ...(minor === '*' ? {} : { minor: Number(minor) }),
+  }
 }
 
 const ulimitNames = new Set([

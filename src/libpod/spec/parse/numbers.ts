@@ -67,12 +67,12 @@ export function parsePidsLimit(text: string): number {
 }
 
 /** --stop-signal, kill --signal: the text, without a leading dash, when it names a signal. Throws BAD_FLAG. */
-export function parseStopSignal(text: string, flag = 'stop-signal'): string {
+export function parseStopSignal(text: string): string {
   const name = text.replace(/^-/, '')
   if (findSignal(name) !== undefined) return name
   // podman's words, in which scripts look for them.
   const isRange = /^\d+$/.test(name) && Number(name) > 0
-  throw new TpodError('BAD_FLAG', isRange ? 'valid signals are 1 through 64' : `invalid signal: ${name}`, { remedy: `--${flag} takes a name such as TERM, or a number` })
+  throw new TpodError('BAD_FLAG', isRange ? 'valid signals are 1 through 64' : `invalid signal: ${name}`)
 }
 
 /** --umask: octal, at most 0777. */

@@ -66,7 +66,10 @@ describe('devices and ulimits', () => {
   })
   test('--device-cgroup-rule', () => {
     assert.deepEqual(parseDeviceCgroupRule('c 10:* rw'), { allow: true, type: 'c', access: 'rw', major: 10 })
-    assert.throws(() => parseDeviceCgroupRule('x 1:2 r'), /should be "TYPE MAJOR:MINOR ACCESS"/)
+    assert.deepEqual(parseDeviceCgroupRule('a 7 rmw'), { allow: true, type: 'a', access: 'rmw', major: 7 })
+    assert.throws(() => parseDeviceCgroupRule('x 1:2 r'), /invalid device type in device-access-add: x/)
+    assert.throws(() => parseDeviceCgroupRule('b 7:2'), /requires type, major:Minor, and access rules: "b 7:2"/)
+    assert.throws(() => parseDeviceCgroupRule('b 7:* rmX'), /invalid device access in device-access-add: X/)
   })
   test('--ulimit', () => {
     assert.deepEqual(parseUlimitFlag('nofile=100:200'), { name: 'nofile', soft: 100, hard: 200 })
