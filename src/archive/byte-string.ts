@@ -25,11 +25,3 @@ export function toDisplay(bytes: ByteString): string {
 export function toPath(bytes: ByteString): string | Buffer {
   return toText(bytes) ?? Buffer.from(bytes, 'latin1')
 }
-
-export function fromText(text: string): ByteString {
-  return beyondAscii.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text
-}
-
-export function fromBytes(bytes: Uint8Array): ByteString {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-}

@@ -37,8 +37,6 @@ export function psFields(row: ContainerRow, options: RowOptions) {
   }
 }
 
-export type PsFields = ReturnType<typeof psFields>
-
 /** `Up 3 seconds ago`, `Exited (0) 2 minutes ago`, `Created`: podman's words. */
 export function statusText(row: ContainerRow, nowMs: number): string {
   if (row.isExternal) return 'Storage'

@@ -102,10 +102,6 @@ export function renderResolvConf(request: ResolvConfRequest): string {
   return text
 }
 
-export function renderHostname(hostname: string): string {
-  return `${hostname}\n`
-}
-
 function chooseBase(request: ResolvConfRequest): string {
   if (!request.isPrivate || request.systemd === undefined) return request.host
   const { servers } = parseResolvConf(request.host)

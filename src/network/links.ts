@@ -1,7 +1,7 @@
 /** Links, addresses and routes by rtnetlink (man 7 rtnetlink): what ip(8) does, without its processes. */
 import { closeSync, openSync } from 'node:fs'
 import { errorCode } from '../errors/tpod-error.ts'
-import { formatIpv4, type Subnet } from './ipv4.ts'
+import type { Subnet } from './ipv4.ts'
 import { attribute, Flag, message, netlinkRequest, parseAttributes, Protocol } from './netlink.ts'
 
 const Type = { newLink: 16, delLink: 17, getLink: 18, newAddress: 20, getAddress: 22, newRoute: 24, getRoute: 26 } as const
@@ -140,18 +140,6 @@ export function readRoutedSubnets(): Subnet[] {
     subnets.push({ base: destination.readUInt32BE(0), prefixLength })
   }
   return subnets
-}
-
-/** The source address for packets to the outside: what `host-gateway` and `host.containers.internal` name without a bridge. */
-export function readHostAddresses(): string[] {
-  const header = Buffer.alloc(8)
-  header[0] = AF_INET
-  const addresses: string[] = []
-  for (const { payload } of netlinkRequest(Protocol.route, [message(Type.getAddress, Flag.dump, header)])) {
-    const local = parseAttributes(payload.subarray(8)).get(2)
-    if (local && local[0] !== 127) addresses.push(formatIpv4(local.readUInt32BE(0)))
-  }
-  return addresses
 }
 
 function linkHeader(index: number, up = false): Buffer {

@@ -29,18 +29,6 @@ export function parseExpose(text: string): string[] {
   return Array.from({ length: count }, (_, index) => `${first + index}/${protocol}`)
 }
 
-/** `--publish-all`: a random host port for each exposed port that no mapping publishes yet. */
-export function publishExposed(exposed: readonly string[], ports: readonly PortMapping[]): PortMapping[] {
-  const added: PortMapping[] = []
-  for (const port of new Set(exposed.flatMap(parseExpose))) {
-    const [number = '', protocol = 'tcp'] = port.split('/')
-    const containerPort = Number(number)
-    const isPublished = ports.some((mapping) => mapping.protocol === protocol && containerPort >= mapping.containerPort && containerPort < mapping.containerPort + mapping.range)
-    if (!isPublished) added.push({ hostIp: '', hostPort: 0, containerPort, range: 1, protocol: protocol as PortProtocol })
-  }
-  return added
-}
-
 /** Drops mappings said twice. Throws PORT_CONFLICT when two mappings want one host port for different container ports. */
 export function normalizePorts(ports: readonly PortMapping[]): PortMapping[] {
   const kept: PortMapping[] = []

@@ -8,7 +8,6 @@ export const dockerSchema1 = 'application/vnd.docker.distribution.manifest.v1+js
 export const dockerSchema1Signed = 'application/vnd.docker.distribution.manifest.v1+prettyjws'
 
 export const ociConfig = 'application/vnd.oci.image.config.v1+json'
-export const dockerConfig = 'application/vnd.docker.container.image.v1+json'
 
 /** What we ask a registry for. Schema 1 is asked for too: only then can we name it in the error. */
 export const manifestAccept = [ociManifest, dockerManifest, dockerList, ociIndex, dockerSchema1Signed, dockerSchema1].join(', ')

@@ -65,8 +65,3 @@ export function formatHumanDuration(milliseconds: number): string {
   if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`
   return `${Math.floor(milliseconds / 3_600_000 / 24 / 365)} years`
 }
-
-/** `2 minutes ago`. */
-export function formatAgo(thenMs: number, nowMs: number): string {
-  return `${formatHumanDuration(nowMs - thenMs)} ago`
-}

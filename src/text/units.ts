@@ -2,7 +2,6 @@
 import { TpodError } from '../errors/tpod-error.ts'
 
 const decimalUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'] as const
-const binaryUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const
 
 function scale(bytes: number, base: number, units: readonly string[], precision: number): [number: string, unit: string] {
   let index = 0
@@ -23,11 +22,6 @@ export function formatSize(bytes: number, precision = 3): string {
 /** `7.75 MB`: as `podman images` prints it. */
 export function formatSizeSpaced(bytes: number, precision = 3): string {
   return scale(bytes, 1000, decimalUnits, precision).join(' ')
-}
-
-/** `7.391MiB`: binary units, four significant digits. */
-export function formatBinarySize(bytes: number, precision = 4): string {
-  return scale(bytes, 1024, binaryUnits, precision).join('')
 }
 
 function parse(text: string, base: number): number {

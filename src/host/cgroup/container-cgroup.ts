@@ -70,15 +70,6 @@ function collectPids(directory: string, pids: number[]): void {
   for (const name of subdirectories(directory)) collectPids(`${directory}/${name}`, pids)
 }
 
-/** How often the kernel killed for memory in this group. undefined when the group (or the memory controller) is not there. */
-export function readOomKills(cgroups: CgroupInfo, cgroupsPath: string): number | undefined {
-  const directory = cgroupDirectory(cgroups, cgroupsPath, 'memory')
-  if (directory === undefined) return undefined
-  const file = cgroups.v1Mounts.has('memory') ? 'memory.oom_control' : 'memory.events'
-  const match = /^oom_kill (\d+)$/m.exec(readOrEmpty(`${directory}/${file}`) ?? '')
-  return match === null ? undefined : Number(match[1])
-}
-
 /**
  * Freezes or thaws the container by its cgroup. The runtimes do it as well; this costs no process.
  * Throws CGROUP when there is no freezer.

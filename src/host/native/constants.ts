@@ -103,38 +103,3 @@ export const Clone = {
   CLONE_NEWNET: 0x40000000,
 } as const
 
-/** getrlimit(2) resources by their OCI names. */
-export const Rlimit = {
-  RLIMIT_CPU: 0,
-  RLIMIT_FSIZE: 1,
-  RLIMIT_DATA: 2,
-  RLIMIT_STACK: 3,
-  RLIMIT_CORE: 4,
-  RLIMIT_RSS: 5,
-  RLIMIT_NPROC: 6,
-  RLIMIT_NOFILE: 7,
-  RLIMIT_MEMLOCK: 8,
-  RLIMIT_AS: 9,
-  RLIMIT_LOCKS: 10,
-  RLIMIT_SIGPENDING: 11,
-  RLIMIT_MSGQUEUE: 12,
-  RLIMIT_NICE: 13,
-  RLIMIT_RTPRIO: 14,
-  RLIMIT_RTTIME: 15,
-} as const
-
-export const Prctl = {
-  PR_SET_PDEATHSIG: 1,
-  PR_GET_PDEATHSIG: 2,
-  PR_SET_DUMPABLE: 4,
-  PR_GET_SECCOMP: 21,
-  PR_CAPBSET_READ: 23,
-  PR_CAPBSET_DROP: 24,
-  PR_SET_CHILD_SUBREAPER: 36,
-  PR_GET_CHILD_SUBREAPER: 37,
-  PR_SET_NO_NEW_PRIVS: 38,
-  PR_GET_NO_NEW_PRIVS: 39,
-} as const
-
-/** How of shutdown(2). */
-export const Shutdown = { SHUT_RD: 0, SHUT_WR: 1, SHUT_RDWR: 2 } as const

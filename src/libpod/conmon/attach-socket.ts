@@ -109,11 +109,6 @@ export function resizeTerminal(bundle: string, size: { rows: number; columns: nu
   writeControl(bundle, `1 ${Math.min(size.rows, 1000)} ${Math.min(size.columns, 1000)}\n`)
 }
 
-/** Makes conmon open its log file anew (after rotation). */
-export function reopenLog(bundle: string): void {
-  writeControl(bundle, '2 0 0\n')
-}
-
 function writeControl(bundle: string, line: string): void {
   let fd: number
   try {

@@ -6,7 +6,7 @@ import { hasConfig, listContainerIds, readState } from '../state/container-files
 import { tryWithContainerLock } from '../state/container-lock.ts'
 import { containerPaths } from '../state/container-paths.ts'
 import { isActive, zeroTime } from '../state/derive-state.ts'
-import { bootId } from '../state/liveness.ts'
+import { bootId } from '../../host/process/liveness.ts'
 import { isOwned, listDirectory, listLive, removeMarker } from '../state/live-marker.ts'
 import { cleanupLocked } from './cleanup-container.ts'
 import { deleteRecords, removalMark } from './delete-records.ts'

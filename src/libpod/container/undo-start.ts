@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig } from '../types.ts'
 import { readState } from '../state/container-files.ts'
-import { isAlive } from '../state/liveness.ts'
+import { isAlive } from '../../host/process/liveness.ts'
 import { sendSignal } from './kill-container.ts'
 
 const SIGKILL = 9

@@ -7,7 +7,7 @@ import type { ContainerState } from '../types.ts'
 import { hasConfig, observeState, readExit } from '../state/container-files.ts'
 import { containerPaths, type StatePaths } from '../state/container-paths.ts'
 import { isActive, unknownExitCode } from '../state/derive-state.ts'
-import { isAlive } from '../state/liveness.ts'
+import { isAlive } from '../../host/process/liveness.ts'
 
 export interface ExitResult {
   exitCode: number

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../../host/fs/write-file-atomic.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { containerPaths, type StatePaths } from './container-paths.ts'
 import { createdState, deriveState, isActive, type StateFacts } from './derive-state.ts'
-import { bootId, isAlive } from './liveness.ts'
+import { bootId, isAlive } from '../../host/process/liveness.ts'
 
 /** Undefined when the container is not ours, half created or gone. Throws STATE_CORRUPT for unreadable JSON. */
 export function readConfig(paths: StatePaths, id: string): ContainerConfig | undefined {

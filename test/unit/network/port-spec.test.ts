@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { formatPorts, normalizePorts, parseExpose, parsePortSpec, publishExposed } from '../../../src/network/port-spec.ts'
+import { formatPorts, normalizePorts, parseExpose, parsePortSpec } from '../../../src/network/port-spec.ts'
 
 const base = { hostIp: '', hostPort: 0, containerPort: 80, range: 1, protocol: 'tcp' }
 
@@ -44,11 +44,6 @@ it('reads exposed ports', () => {
   assert.deepEqual(parseExpose('80'), ['80/tcp'])
   assert.deepEqual(parseExpose('5000-5002/udp'), ['5000/udp', '5001/udp', '5002/udp'])
   assert.throws(() => parseExpose('70000'), { code: 'BAD_PORT' })
-})
-
-it('publishes what is exposed and not published yet', () => {
-  const published = parsePortSpec('8080-8081:80-81')
-  assert.deepEqual(publishExposed(['80/tcp', '443/tcp', '80/udp', '443'], published), [{ ...base, containerPort: 443 }, { ...base, protocol: 'udp' }])
 })
 
 it('drops mappings said twice and refuses contradictions', () => {

@@ -3,12 +3,10 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { native } from '../../../../src/host/native/native.ts'
-import { readBootId } from '../../../../src/host/process/boot-id.ts'
 import { findExecutable, splitPath } from '../../../../src/host/process/find-executable.ts'
-import { isSameProcess, readProcessStartTime, readProcessStat } from '../../../../src/host/process/proc-stat.ts'
+import { bootId, isAlive, processStartTime, readProcessStat } from '../../../../src/host/process/liveness.ts'
 import { runCommand } from '../../../../src/host/process/run.ts'
 import { selfCommand } from '../../../../src/host/process/self.ts'
-import { parseSignal, signalName } from '../../../../src/host/process/signals.ts'
 
 test('runCommand collects output, status and signal', async () => {
   const result = await runCommand('sh', ['-c', 'cat; echo problem >&2; exit 3'], { input: 'hello' })
@@ -49,11 +47,11 @@ test('time limit and abort end the child', async () => {
 })
 
 test('a process is known by pid and start time; zombies and strangers are not it', async () => {
-  const startTime = readProcessStartTime(process.pid)
-  assert.match(startTime ?? '', /^\d+$/)
-  assert.equal(isSameProcess(process.pid, startTime), true)
-  assert.equal(isSameProcess(process.pid, '1'), false)
-  assert.equal(isSameProcess(0, startTime), false)
+  const startTime = processStartTime(process.pid)
+  assert.match(startTime, /^\d+$/)
+  assert.equal(isAlive(process.pid, startTime), true)
+  assert.equal(isAlive(process.pid, '1'), false)
+  assert.equal(isAlive(0, startTime), false)
   assert.equal(readProcessStat(4_000_000_000), undefined)
   // A name with blanks and parentheses does not shift the fields.
   const child = spawn('bash', ['-c', 'echo "a) Z (b" >/proc/self/comm; echo ready; read line'], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -61,11 +59,11 @@ test('a process is known by pid and start time; zombies and strangers are not it
   assert.equal(readProcessStat(child.pid ?? 0)?.parentPid, process.pid)
   child.stdin.end('\n')
   await new Promise((resolve) => child.once('exit', resolve))
-  assert.equal(isSameProcess(child.pid ?? 0, startTime), false)
+  assert.equal(isAlive(child.pid ?? 0, startTime), false)
 })
 
 test('boot id, own command line, executables', () => {
-  assert.match(readBootId(), /^[0-9a-f-]{36}$/)
+  assert.match(bootId(), /^[0-9a-f-]{36}$/)
   const [runtime, main] = selfCommand()
   assert.equal(runtime, process.execPath)
   assert.match(main ?? '', /\/src\/main\.ts$/)
@@ -73,14 +71,4 @@ test('boot id, own command line, executables', () => {
   assert.equal(findExecutable('/etc/passwd', []), undefined)
   assert.equal(findExecutable('etc', ['/']), undefined)
   assert.ok(existsSync(process.execPath))
-})
-
-test('signals by any spelling', () => {
-  for (const text of ['SIGTERM', 'TERM', 'term', 'SigTerm', '15']) assert.equal(parseSignal(text), 15)
-  assert.equal(parseSignal('RTMIN+3'), 37)
-  assert.equal(parseSignal('SIGRTMAX-1'), 63)
-  assert.equal(signalName(9), 'SIGKILL')
-  assert.equal(signalName(37), 'SIGRTMIN+3')
-  assert.equal(signalName(33), undefined)
-  for (const text of ['', '0', '65', 'NOPE', 'RTMIN+40']) assert.throws(() => parseSignal(text), { code: 'INVALID_SIGNAL' })
 })
