@@ -111,9 +111,7 @@ export abstract class BaseCommand extends Command {
     if (format === 'json' || format === '') printLine(formatJson(found))
     else {
       for (const value of found) {
-        // Networks have JSON keys of their own: templates know them by Go's names.
-        const named = 'network_interface' in (value as object) ? goFieldNames(value) : withGoId(value as object)
-        printLine((await renderObject(named, format)).replace(/\n$/, ''))
+        printLine((await renderObject(goFieldNames(value), format)).replace(/\n$/, ''))
       }
     }
     return this.report(outcomes.filter(({ error }) => error !== undefined))
@@ -122,12 +120,6 @@ export abstract class BaseCommand extends Command {
   protected usageError(message: string): TpodError {
     return new TpodError('BAD_ARGUMENTS', message)
   }
-}
-
-/** podman's templates write the id in either way; its JSON knows `Id`. */
-function withGoId(value: object): object {
-  if ('Id' in value && !('ID' in value)) Object.defineProperty(value, 'ID', { value: value.Id, enumerable: false })
-  return value
 }
 
 function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput): GlobalValues {

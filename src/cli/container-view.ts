@@ -28,7 +28,7 @@ export function psFields(row: ContainerRow, options: RowOptions) {
     Command: options.noTrunc || command.length <= maximumCommand ? command : `${command.slice(0, maximumCommand)}...`,
     CreatedHuman: running, RunningFor: running, Created: row.created, CreatedAt: row.created,
     Status: status, State: row.isExternal ? 'storage' : row.status, Ports: formatPorts(row.ports), Names: row.name, Name: row.name,
-    Labels: row.labels, Label: (name: string) => row.labels[name] ?? '',
+    Labels: new Map(Object.entries(row.labels)), Label: (name: string) => row.labels[name] ?? '',
     Mounts: options.noTrunc ? row.mounts : row.mounts.map((mount) => (mount.length > 15 ? `${mount.slice(0, 15)}...` : mount)),
     Networks: row.networks.join(','), Pid: row.pid, ExitCode: row.exitCode, Exited: row.status === 'exited',
     ExitedAt: epochSeconds(row.finishedAt), StartedAt: epochSeconds(row.startedAt), Pod: '', PodName: '', AutoRemove: row.autoRemove, IsInfra: false,

@@ -96,20 +96,31 @@ export function alignColumns(text: string): string {
   return formatTable(lines.map((line) => line.split('\t'))).map((line) => `${line}\n`).join('') + (end ?? '')
 }
 
-/** podman's templates name Go fields (`.Host.OCIRuntime.Name`), its JSON has other keys (`host.ociRuntime.name`): both lead to the value. */
-export function goFieldNames(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(goFieldNames)
+/**
+ * A document as podman's templates see it. They name Go fields (`.Host.OCIRuntime.Name`) where the JSON has other keys
+ * (`host.ociRuntime.name`); both lead to the value. An unknown field is an error, but in what Go holds as a map it is no value.
+ */
+export function goFieldNames(value: unknown, isMap = false): unknown {
+  if (Array.isArray(value)) return value.map((item) => goFieldNames(item))
   if (typeof value !== 'object' || value === null) return value
+  if (isMap) return new Map(Object.entries(value).map(([key, item]) => [key, goFieldNames(item)]))
   const named: Record<string, unknown> = {}
   for (const [key, item] of Object.entries(value)) {
-    const inner = goFieldNames(item)
-    Object.defineProperty(named, key, { value: inner, enumerable: true })
-    for (const other of [key.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(''), goNames[key]]) {
-      if (other !== undefined && !(other in value)) Object.defineProperty(named, other, { value: inner, enumerable: true, configurable: true })
-    }
+    const inner = goFieldNames(item, mapFields.has(key))
+    const name = goNames[key] ?? key.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+    Object.defineProperty(named, name, { value: inner, enumerable: true, configurable: true })
+    const other = key === 'Id' ? 'ID' : key
+    if (other !== name) Object.defineProperty(named, other, { value: inner, configurable: true })
   }
+  Object.defineProperty(named, 'toJSON', { value: () => value })
   return named
 }
+
+/** What Go's types hold as maps. */
+const mapFields: ReadonlySet<string> = new Set([
+  'Labels', 'Annotations', 'Ports', 'PortBindings', 'Networks', 'Tmpfs', 'Volumes', 'ExposedPorts', 'Data', 'Options', 'CgroupConf',
+  'labels', 'options', 'ipam_options', 'graphOptions', 'graphStatus', 'registries',
+])
 
 const goNames: Readonly<Record<string, string>> = {
   ociRuntime: 'OCIRuntime', os: 'OS', cgroupVersion: 'CgroupsVersion', cpus: 'CPUs', apparmorEnabled: 'AppArmorEnabled', capabilities: 'DefaultCapabilities',

@@ -18,7 +18,7 @@ export function imageFields({ repository, tag, digest, entry }: ImageRow, option
     ID: options.noTrunc ? `sha256:${image.id}` : image.id.slice(0, 12), Id: image.id, Repository: repository, Tag: tag, Digest: digest,
     Created: since, CreatedSince: since, CreatedAt: image.created, CreatedTime: image.created,
     Size: formatSizeSpaced(entry.sizeBytes), ReadOnly: entry.isReadOnly, Names: entry.names, RepoTags: entry.names, RepoDigests: entry.repoDigests,
-    Containers: entry.containers, Dangling: entry.names.length === 0, Labels: labels, History: (image['names-history'] ?? []).join(', '),
+    Containers: entry.containers, Dangling: entry.names.length === 0, Labels: new Map(Object.entries(labels)), History: (image['names-history'] ?? []).join(', '),
     VirtualSize: entry.sizeBytes, SharedSize: 0,
   }
 }
