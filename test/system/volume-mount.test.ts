@@ -1,6 +1,6 @@
 /** Volumes that are mounts of their own. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { after, describe, test } from 'node:test'
 import { mountVolume, unmountVolume } from '../../src/libpod/volume/mount-volume.ts'
 import { createVolume, findVolume, removeVolume, volumePaths } from '../../src/libpod/volume/volume-store.ts'
@@ -41,7 +41,11 @@ describe('local driver options', { skip: process.getuid?.() === 0 ? false : 'nee
     assert.deepEqual([statSync(owned.mountpoint).uid, statSync(owned.mountpoint).gid], [1000, 1001])
     const nfs = await createVolume(paths, { name: 'n', options: { type: 'nfs', device: 'x:/y' } })
     assert.throws(() => mountVolume(nfs), /mount volume n: type nfs needs its own mount program/)
-    const missing = await createVolume(paths, { name: 'm', options: { type: 'none', device: '/no/such', o: 'bind' } })
+    await assert.rejects(createVolume(paths, { name: 'm', options: { type: 'none', device: '/no/such', o: 'bind' } }), /\/no\/such/)
+    const directory = `${work}/soon-gone`
+    mkdirSync(directory)
+    const missing = await createVolume(paths, { name: 'm', options: { type: 'none', device: directory, o: 'bind' } })
+    rmdirSync(directory)
     assert.throws(() => mountVolume(missing), /mount volume m: .*ENOENT/)
     unmountVolume(missing.mountpoint)
   })

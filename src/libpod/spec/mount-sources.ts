@@ -1,6 +1,7 @@
 /** What mount options ask of the host side: ownership (U), shared propagation, SELinux labels (z, Z). */
-import { existsSync, lchownSync, lstatSync, readFileSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, lchownSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { readMountInfo } from '../../host/mount/mountinfo.ts'
 import type { ResolvedMount } from '../types.ts'
 
 const systemDirectories = new Set([
@@ -56,13 +57,10 @@ function checkPropagation(mount: ResolvedMount, propagation: string): void {
 
 function mountOf(path: string): { mountpoint: string; tags: string[] } {
   let best = { mountpoint: '/', tags: [] as string[] }
-  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
-    const [fields = ''] = line.split(' - ', 1)
-    const words = fields.split(' ')
-    const mountpoint = (words[4] ?? '').replace(/\\([0-7]{3})/g, (_match, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-    const isAbove = mountpoint === '/' || path === mountpoint || path.startsWith(`${mountpoint}/`)
+  for (const { mountPoint, propagation } of readMountInfo()) {
+    const isAbove = mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`)
     // Later lines lie on top of earlier ones at the same place.
-    if (mountpoint !== '' && isAbove && mountpoint.length >= best.mountpoint.length) best = { mountpoint, tags: words.slice(6) }
+    if (isAbove && mountPoint.length >= best.mountpoint.length) best = { mountpoint: mountPoint, tags: propagation }
   }
   return best
 }

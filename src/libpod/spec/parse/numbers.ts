@@ -1,27 +1,25 @@
 /** Sizes, CPU shares, signals and the other single values of run and create. */
 import { TpodError } from '../../../errors/tpod-error.ts'
 import { findSignal } from '../../../oci/signals.ts'
+import { parseDecimalSize, parseMemorySize } from '../../../text/units.ts'
 import { flagError } from './flag-error.ts'
-
-const unitBytes: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50 }
 
 /** Bytes of `512m`, `1.5g`, `100` (b, k, m, g, t; `kb` and `KiB` too). Throws BAD_FLAG. */
 export function parseSizeBytes(flag: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?$/i.exec(text)
-  const unit = match === null ? undefined : unitBytes[(match[2] as string).toLowerCase()]
-  if (match === null || unit === undefined) {
-    throw flagError(flag, text, `invalid size: '${text}'`, 'a number with b, k, m or g behind it, such as 512m')
-  }
-  const bytes = Math.floor(Number(match[1]) * unit)
-  if (!Number.isSafeInteger(bytes)) throw flagError(flag, text, 'size out of range')
-  return bytes
+  return parseSize(() => parseMemorySize(text), flag, text, text, 'a number with b, k, m or g behind it, such as 512m')
 }
 
 /** --log-opt max-size: decimal units, as podman reads it. Throws BAD_FLAG. */
 export function parseLogSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgtp]?)b?$/i.exec(text)
-  if (match === null) throw flagError('log-opt', `max-size=${text}`, `invalid size: '${text}'`, 'a number with k, m or g behind it, such as 10m')
-  return Math.round(Number(match[1]) * 1000 ** 'bkmgtp'.indexOf((match[2] as string).toLowerCase() || 'b'))
+  return parseSize(() => parseDecimalSize(text), 'log-opt', `max-size=${text}`, text, 'a number with k, m or g behind it, such as 10m')
+}
+
+function parseSize(parse: () => number, flag: string, value: string, text: string, remedy: string): number {
+  try {
+    return parse()
+  } catch {
+    throw flagError(flag, value, `invalid size: '${text}'`, remedy)
+  }
 }
 
 /** --memory, --memory-reservation, --memory-swap, --kernel-memory. `-1` (unlimited) is for memory-swap alone. */

@@ -15,7 +15,7 @@ describe('sizes and numbers', () => {
     assert.throws(() => parseMemory('memory', '1x'), /^TpodError: invalid --memory "1x": invalid size: '1x'$/)
     assert.throws(() => parseMemory('memory', '-1'), /invalid size/)
     assert.throws(() => parseMemory('memory', '100k'), /minimum memory limit allowed is 512KB/)
-    assert.throws(() => parseMemory('memory', '9999999p'), /out of range/)
+    assert.throws(() => parseMemory('memory', '9999999p'), /invalid size/)
   })
   test('cpus, cpusets, pids, umask, signals', () => {
     assert.deepEqual(parseCpus('1.5'), { cpuPeriodUs: 100000, cpuQuotaUs: 150000 })
