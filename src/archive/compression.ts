@@ -1,6 +1,7 @@
 /** Compression of layer blobs, found by magic number as OCI media types cannot be relied on. */
 import type { Transform } from 'node:stream'
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
+import { freeChunk } from './free-chunk.ts'
 import type { CompressionName } from './types.ts'
 
 /** Bytes that `detectCompression` wants to see. */
@@ -31,7 +32,7 @@ const chunkBytes = 64 * 1024
 /**
  * The decompressed stream; every member or frame of it. gzip and zstd are the runtime's, on its thread pool; bzip2 and
  * xz the host's programs. Errors: ARCHIVE_INVALID, ARCHIVE_TRUNCATED, DECOMPRESSOR_MISSING, or what `blob` throws.
- * A chunk may be overwritten once the next one is asked for.
+ * A chunk is overwritten or freed once the next one is asked for, and `blob` may do the same with its own.
  */
 export async function* decompress(
   name: CompressionName,
@@ -53,7 +54,10 @@ async function* decompressWithRuntime(name: 'gzip' | 'zstd', blob: AsyncIterable
     stream.destroy(error instanceof Error ? error : new Error(String(error)))
   })
   try {
-    yield* stream as AsyncIterable<Buffer>
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      yield chunk
+      freeChunk(chunk)
+    }
     await fed
   } catch (error) {
     throw sourceFailure === undefined ? describe(error, name) : sourceFailure.error

@@ -52,17 +52,18 @@ export async function* decompressExternally(
   }
 }
 
-/** Resolves undefined once everything was written. */
+/** Resolves undefined once everything was written. Each chunk is written before the next is asked for: its memory may be used again. */
 async function feed(stdin: NodeJS.WritableStream, input: AsyncIterable<Uint8Array>): Promise<undefined> {
   let failure: Error | undefined
   stdin.on('error', (error: Error) => (failure = error))
   for await (const chunk of input) {
     if (failure !== undefined) throw failure
-    if (stdin.write(chunk)) continue
     await new Promise<void>((resolve) => {
-      stdin.once('drain', resolve)
-      stdin.once('error', () => resolve())
       stdin.once('close', resolve)
+      stdin.write(chunk, () => {
+        stdin.off('close', resolve)
+        resolve()
+      })
     })
   }
   stdin.end()

@@ -37,5 +37,8 @@ export interface StagedContent {
   gids: number[]
 }
 
-/** Unpacks one layer blob (any compression, found by its magic) into a directory. */
+/**
+ * Unpacks one layer blob (any compression, found by its magic) into a directory. A chunk of `blob` is no longer read
+ * once the next one is asked for.
+ */
 export type StageLayer = (blob: AsyncIterable<Uint8Array>, options: StageLayerOptions) => Promise<StagedContent>

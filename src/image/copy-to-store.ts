@@ -18,7 +18,8 @@ interface ChosenManifest {
   index?: RawManifest
 }
 
-const defaultParallelLayers = 3
+/** Unpacking keeps more than one processor busy per layer, and each layer at work takes about 25 MB. */
+const defaultParallelLayers = 2
 
 /**
  * Copies the image that `top` (manifest or index) describes and names it `name`. `existed`: the store had it before.

@@ -1,4 +1,5 @@
 /** The layers of one image: fetched and unpacked several at a time, committed from the bottom up. */
+import { freeChunk } from '../archive/free-chunk.ts'
 import { errorCode, errorMessage, throwIfAborted, TpodError } from '../errors/tpod-error.ts'
 import type { Descriptor } from '../oci/image-types.ts'
 import type { StagedLayer, Store } from '../storage/types.ts'
@@ -128,7 +129,10 @@ async function stageBlob(work: LayerWork, state: LayerState, signal: AbortSignal
   return staged
 }
 
-/** Passes bytes on, counts them, and remembers what broke them: a reader may report the break in its own words. */
+/**
+ * Passes bytes on, counts them, and remembers what broke them: a reader may report the break in its own words. A chunk
+ * is freed once the next one is asked for, as the unpacker allows.
+ */
 function watchTransfer(source: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void): { bytes: AsyncIterable<Uint8Array>; failure: () => unknown } {
   let failure: unknown
   async function* pass(): AsyncGenerator<Uint8Array> {
@@ -139,6 +143,7 @@ function watchTransfer(source: AsyncIterable<Uint8Array>, onBytes: (bytes: numbe
         bytes += chunk.length
         onBytes(bytes)
         yield chunk
+        freeChunk(chunk)
       }
     } catch (error) {
       failure = error

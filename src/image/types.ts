@@ -32,6 +32,7 @@ export interface ImageSource {
   getManifest(digest?: string, options?: { signal?: AbortSignal }): Promise<RawManifest>
   /**
    * Bytes as stored, unverified: the reader compares the digest. A connection that breaks is resumed where it broke.
+   * A chunk is the caller's, who may free its memory: a source keeps and repeats none.
    */
   getBlob(digest: string, options?: BlobOptions): AsyncIterable<Uint8Array>
   /** Frees connections; idempotent. */
@@ -81,7 +82,7 @@ export interface PullOptions {
   certDirectory?: string
   /** Instead of the context's credentials. */
   credentials?: CredentialSource
-  /** Layers fetched and unpacked at once; default 3. */
+  /** Layers fetched and unpacked at once; default 2. */
   parallelLayers?: number
   /** Asked when a short name has several candidates and a person can choose; absent: never asked. */
   chooseCandidate?: (shortName: string, candidates: readonly string[]) => Promise<string>
