@@ -38,6 +38,8 @@ export interface LaunchedContainer {
   state: ContainerState
   conmon: Conmon
   session?: AttachSession
+  /** Reaping what killed commands left, begun while the runtime was at work. Never rejects; to be awaited before the process ends. */
+  recovery: Promise<void>
 }
 
 /** Seconds that a foreground process has, after the container's end, to clean up before conmon's exit command looks. */
@@ -86,6 +88,8 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   removeMarker(containerPaths(engine.state, config.id).exit)
   const conmon = startMonitor(launch, bundle)
   launch.conmon = conmon
+  const { recoverQuietly } = await import('./recover.ts')
+  const recovery = recoverQuietly(engine)
   const { network, reservation } = launch
   const prepared = reservation === undefined ? undefined : network?.prepare(reservation)
   prepared?.catch(() => undefined)
@@ -107,7 +111,7 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   await runtime.start(config.id)
   state.status = 'running'
   await saveState(engine.state, config, state)
-  return { state, conmon, ...(launch.session === undefined ? {} : { session: launch.session }) }
+  return { state, conmon, recovery, ...(launch.session === undefined ? {} : { session: launch.session }) }
 }
 
 /** In a group of its own, as podman's: but for `--cgroups`, and systemd's manager, who would have to be asked. */

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
-import { hasConfig, listContainerIds, readState } from '../state/container-files.ts'
+import { hasConfig, listContainerIds, observeState, readState } from '../state/container-files.ts'
 import { tryWithContainerLock } from '../state/container-lock.ts'
 import { containerPaths } from '../state/container-paths.ts'
 import { isActive, zeroTime } from '../state/derive-state.ts'
@@ -24,7 +24,20 @@ export async function recover(engine: Engine): Promise<string[]> {
     if (await reapLive(engine, id)) done.push(id)
   }
   if (isFirstSinceBoot(engine)) done.push(...await sweepAfterBoot(engine))
+  await reconcileNetwork(engine)
   return done
+}
+
+/** As recover, for commands with business of their own: another container's trouble is not their failure; the next meets it again. */
+export async function recoverQuietly(engine: Engine): Promise<void> {
+  await recover(engine).catch(() => [])
+}
+
+/** The marker is made before a start reserves anything, and goes after the release. */
+async function reconcileNetwork(engine: Engine): Promise<void> {
+  if (!existsSync(`${engine.store.ownRunDirectory}/network`)) return
+  const network = await engine.network()
+  await network.reconcile((id) => existsSync(containerPaths(engine.state, id).live))
 }
 
 /** The marker of a creation or removal whose process is dead: undo the one unless it was complete, finish the other. */
@@ -57,6 +70,8 @@ async function reapLive(engine: Engine, id: string): Promise<boolean> {
     removeMarker(own.live)
     return true
   }
+  const seen = observeState(engine.state, id)
+  if (isActive(seen.status) && seen.status !== 'initialized') return false
   const result = await tryWithContainerLock(engine.state, id, async ({ config }) => {
     const before = readState(engine.state, id)
     // Nobody holds the lock, so nobody is going to start what is only initialised (or not even that).

@@ -8,6 +8,7 @@ import { isActive } from '../state/derive-state.ts'
 import { foreignContainer } from '../state/find-container.ts'
 import { cleanupLocked } from './cleanup-container.ts'
 import { deleteRecords } from './delete-records.ts'
+import { recoverQuietly } from './recover.ts'
 import { endProcess } from './stop-container.ts'
 
 export interface RemoveOptions {
@@ -43,6 +44,7 @@ export async function removeContainer(engine: Engine, nameOrId: string, options:
     // conmon's exit command was faster with a --rm container that --force ended.
     if (errorCode(error) !== 'NO_SUCH_CONTAINER') throw error
   }
+  await recoverQuietly(engine)
   return [...removed, config.id]
 }
 

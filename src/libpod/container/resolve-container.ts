@@ -15,8 +15,8 @@ export interface ResolveRequest {
 /** The container's fixed configuration: the image's own configuration read, names of other containers made ids. Writes nothing. */
 export async function resolveContainer(engine: Engine, asked: ContainerSpec, request: ResolveRequest): Promise<ContainerConfig> {
   checkConflicts(asked)
-  const [spec, image, runtime, volumes] = await Promise.all([
-    resolveNames(engine, asked), readImageConfig(engine, request.image), engine.runtime(), engine.volumes(),
+  const [spec, image, runtime, volumes, cgroupManager] = await Promise.all([
+    resolveNames(engine, asked), readImageConfig(engine, request.image), engine.runtime(), engine.volumes(), engine.cgroupManager(),
   ])
   const input: ResolveInput = {
     id: request.id,
@@ -27,6 +27,7 @@ export async function resolveContainer(engine: Engine, asked: ContainerSpec, req
     engineConfig: engine.config,
     volumes,
     runtime,
+    cgroupManager,
     logPath: spec.logOptions['path'] ?? `${engine.store.containerDirectory(request.id)}/ctr.log`,
     createCommand: request.createCommand,
     proxyEnv: engine.options.hostEnv,

@@ -34,9 +34,8 @@ export async function runContainer(engine: Engine, request: ContainerRequest | C
   let owner: LockFile | undefined
   try {
     const launched = await launchNew(engine, config, options, (lock) => { owner = lock })
-    const recovery = recoverQuietly(engine)
     const result = owner === undefined ? { id: config.id } : await stayUnlessAborted(engine, config.id, options.signal, stayAttached(engine, config.id, launched, owner))
-    await recovery
+    await launched.recovery
     return result
   } finally {
     owner?.release()
@@ -82,10 +81,4 @@ async function stopAborted(engine: Engine, id: string): Promise<void> {
   const { stopContainer } = await import('./stop-container.ts')
   // It may end by itself and be removed meanwhile.
   await stopContainer(engine, id).catch(() => undefined)
-}
-
-/** Another container's trouble is not this command's failure; the next command meets it again. */
-async function recoverQuietly(engine: Engine): Promise<void> {
-  const { recover } = await import('./recover.ts')
-  await recover(engine).catch(() => [])
 }

@@ -47,8 +47,9 @@ export async function startContainer(engine: Engine, nameOrId: string, options: 
         remedy: `use: tpod attach ${nameOrId}`,
       })
     })
-    if (launched === undefined || owner === undefined) return { id }
-    return await stayAttached(engine, id, launched, owner)
+    const result = launched === undefined || owner === undefined ? { id } : await stayAttached(engine, id, launched, owner)
+    await launched?.recovery
+    return result
   } finally {
     owner?.release()
   }

@@ -11,6 +11,7 @@ import { saveState } from '../state/sync-state.ts'
 import { cleanupLocked } from './cleanup-container.ts'
 import { deleteRecords } from './delete-records.ts'
 import { sendSignal } from './kill-container.ts'
+import { recoverQuietly } from './recover.ts'
 import { waitForExit, waitForProcess } from './wait-exit.ts'
 
 const SIGKILL = 9
@@ -34,6 +35,7 @@ export async function stopContainer(engine: Engine, nameOrId: string, options: S
   const state = observeState(engine.state, config.id)
   if (isActive(state.status)) await endProcess(engine, config, state, options)
   await cleanUpAfter(engine, config)
+  await recoverQuietly(engine)
   return config.id
 }
 

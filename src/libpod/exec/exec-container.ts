@@ -8,6 +8,7 @@ import type { OciRuntime } from '../../ociruntime/oci-runtime.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { getContainer } from '../state/find-container.ts'
+import { checkCommand } from './check-command.ts'
 import { execProcess, type ExecRequest } from './exec-spec.ts'
 import type { ExecStreams } from './run-attached.ts'
 
@@ -86,7 +87,9 @@ async function openSession(target: Target, request: ExecRequest): Promise<Sessio
   const { encodeSpec } = await import('../spec/generate.ts')
   const id = randomBytes(32).toString('hex')
   const file = `${target.bundle}/exec-${id}.json`
-  writeFileSync(file, encodeSpec(await execProcess(target.bundle, target.state.pid, request)), { mode: 0o600 })
+  const process = await execProcess(target.bundle, target.state.pid, request)
+  checkCommand(`exec in container ${target.config.name}`, target.state.pid, process)
+  writeFileSync(file, encodeSpec(process), { mode: 0o600 })
   return {
     id,
     file,
