@@ -28,11 +28,15 @@ export async function imageJson(entry: ImageEntry): Promise<Record<string, unkno
   const { image } = entry
   return {
     Id: image.id, ParentId: await entry.parentId(), RepoTags: null, RepoDigests: entry.repoDigests, Size: entry.sizeBytes, SharedSize: 0,
-    VirtualSize: entry.sizeBytes, Labels: await entry.labels(), Containers: entry.containers, ...(entry.isReadOnly ? { ReadOnly: true } : {}),
+    VirtualSize: entry.sizeBytes, Labels: orNull(await entry.labels()), Containers: entry.containers, ...(entry.isReadOnly ? { ReadOnly: true } : {}),
     ...(entry.names.length === 0 ? { Dangling: true } : {}),
     Names: entry.names, Digest: image.digest ?? '', History: image['names-history'] ?? [],
-    Created: Math.floor(entry.createdMs / 1000), CreatedAt: new Date(entry.createdMs).toISOString().replace('.000Z', 'Z'),
+    Created: Math.floor(entry.createdMs / 1000), CreatedAt: new Date(entry.createdMs).toISOString().replace(/\.\d+Z$/, 'Z'),
   }
+}
+
+function orNull(labels: Record<string, string>): Record<string, string> | null {
+  return Object.keys(labels).length === 0 ? null : labels
 }
 
 export const imageSortKeys = ['created', 'id', 'repository', 'size', 'tag'] as const

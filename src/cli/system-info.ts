@@ -146,5 +146,5 @@ function existsFile(path: string): boolean {
 
 function uptimeText(seconds: number): string {
   const hours = Math.floor(seconds / 3600)
-  return `${hours}h ${Math.floor((seconds % 3600) / 60)}m ${(seconds % 60).toFixed(2)}s${hours >= 24 ? ` (Approximately ${(hours / 24).toFixed(2)} days)` : ''}`
+  return `${hours}h ${Math.floor((seconds % 3600) / 60)}m ${(seconds % 60).toFixed(2)}s${hours >= 1 ? ` (Approximately ${(hours / 24).toFixed(2)} days)` : ''}`
 }

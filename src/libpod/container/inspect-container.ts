@@ -8,7 +8,7 @@ import { observeState, readConfig } from '../state/container-files.ts'
 import { noSuchContainer } from '../state/container-lock.ts'
 import { zeroTime } from '../state/derive-state.ts'
 import { foreignContainer } from '../state/find-container.ts'
-import { inspectHostConfig } from './inspect-host-config.ts'
+import { completeMountOptions, inspectHostConfig } from './inspect-host-config.ts'
 import { inspectNetwork } from './inspect-network.ts'
 
 export interface InspectContext {
@@ -35,12 +35,11 @@ export async function inspectContainer(engine: Engine, nameOrId: string, options
   }
   const sizes = options.size === true ? await readSizes(engine, config) : {}
   const image = config.imageId === '' ? undefined : (await engine.store.listImages()).find(({ id }) => id === config.imageId)
-  return { ...head(context), ImageDigest: image?.digest ?? '', ...await graphDriver(context), ...sizes, Mounts: await mounts(context), ...tail(context) }
+  return { ...head(context), ...await capabilities(context), ImageDigest: image?.digest ?? '', ...await graphDriver(context), ...sizes, Mounts: await mounts(context), ...tail(context) }
 }
 
 function head(context: InspectContext): Record<string, unknown> {
   const { config, state, spec, staticDirectory, bundle, record } = context
-  const capabilities = spec?.process.capabilities
   return {
     Id: config.id,
     Created: config.created,
@@ -56,7 +55,7 @@ function head(context: InspectContext): Record<string, unknown> {
     HostnamePath: existing(`${bundle}/hostname`),
     HostsPath: existing(`${bundle}/hosts`),
     StaticDir: staticDirectory,
-    OCIConfigPath: existing(`${bundle}/config.json`),
+    ...(existing(`${bundle}/config.json`) === '' ? {} : { OCIConfigPath: `${bundle}/config.json` }),
     OCIRuntime: config.runtime.name,
     ConmonPidFile: config.spec.conmonPidfile ?? `${bundle}/conmon.pid`,
     PidFile: config.spec.pidfile ?? `${bundle}/pidfile`,
@@ -66,10 +65,20 @@ function head(context: InspectContext): Record<string, unknown> {
     MountLabel: spec?.linux.mountLabel ?? '',
     ProcessLabel: spec?.process.selinuxLabel ?? '',
     AppArmorProfile: spec?.process.apparmorProfile ?? '',
-    EffectiveCaps: capabilities?.effective ?? null,
-    BoundingCaps: capabilities?.bounding ?? null,
     ExecIDs: execIds(bundle),
   }
+}
+
+/** Those it has, or would have if it were started now. */
+async function capabilities({ engine, config, spec }: InspectContext): Promise<Record<string, unknown>> {
+  const known = spec?.process.capabilities
+  if (known !== undefined) return { EffectiveCaps: known.effective, BoundingCaps: known.bounding }
+  const [{ resolveCapabilities }, { readSecurityFacts }] = await Promise.all([import('../spec/capabilities.ts'), import('../../host/security/security-facts.ts')])
+  const { sets } = resolveCapabilities({
+    defaults: engine.config.containers.defaultCapabilities, add: config.spec.capAdd, drop: config.spec.capDrop, privileged: config.spec.privileged,
+    isRootUser: /^(root|0*)(:|$)/.test(config.process.user), available: readSecurityFacts().boundingCapabilities,
+  })
+  return { EffectiveCaps: sets.effective, BoundingCaps: sets.bounding }
 }
 
 function inspectState({ config, state }: InspectContext): Record<string, unknown> {
@@ -128,7 +137,7 @@ async function mounts({ engine, config }: InspectContext): Promise<unknown[]> {
     Destination: mount.destination,
     Driver: mount.type === 'volume' ? 'local' : '',
     Mode: '',
-    Options: mount.options.filter((option) => !['rw', 'ro', 'z', 'Z'].includes(option) && !/^r?(shared|private|slave)$/.test(option)),
+    Options: completeMountOptions(mount).filter((option) => !['rw', 'ro', 'z', 'Z'].includes(option) && !/^r?(shared|private|slave)$/.test(option)),
     RW: !mount.options.includes('ro'),
     Propagation: mount.options.find((option) => /^r?(shared|private|slave)$/.test(option)) ?? 'rprivate',
   }))
@@ -150,7 +159,7 @@ function tail(context: InspectContext): Record<string, unknown> {
   }
 }
 
-function inspectConfig({ config, engine }: InspectContext): Record<string, unknown> {
+function inspectConfig({ config, engine, spec: runtimeSpec }: InspectContext): Record<string, unknown> {
   const { spec } = config
   return {
     Hostname: config.hostname,
@@ -162,7 +171,8 @@ function inspectConfig({ config, engine }: InspectContext): Record<string, unkno
     Tty: spec.terminal,
     OpenStdin: spec.stdin,
     StdinOnce: false,
-    Env: config.process.env,
+    // HOME is known from the first start on.
+    Env: runtimeSpec?.process.env ?? config.process.env,
     Cmd: config.command,
     Image: config.imageName,
     Volumes: null,

@@ -1,5 +1,5 @@
 /** The `HostConfig` of `container inspect`: what was asked of the host. */
-import type { NamespaceMode, NetworkMode } from '../types.ts'
+import type { NamespaceMode, NetworkMode, ResolvedMount } from '../types.ts'
 import type { InspectContext } from './inspect-container.ts'
 import { parseLogSize } from '../spec/parse/numbers.ts'
 import { portTable } from './inspect-network.ts'
@@ -36,7 +36,7 @@ export function inspectHostConfig(context: InspectContext): Record<string, unkno
     PublishAllPorts: spec.publishAll,
     ReadonlyRootfs: spec.readOnly,
     SecurityOpt: spec.securityOpt,
-    Tmpfs: Object.fromEntries(config.mounts.filter((mount) => mount.type === 'tmpfs').map((mount) => [mount.destination, mount.options.join(',')])),
+    Tmpfs: tmpfsTable(context),
     UTSMode: modeText(spec.uts),
     UsernsMode: spec.userns.mode === 'host' ? '' : modeText(spec.userns),
     ShmSize: shmSize(context),
@@ -70,8 +70,9 @@ function resources({ config, engine }: InspectContext): Record<string, unknown> 
     DiskQuota: 0,
     KernelMemory: limits.kernelMemoryBytes ?? 0,
     MemoryReservation: limits.memoryReservationBytes ?? 0,
-    MemorySwap: limits.memorySwapBytes ?? 0,
-    MemorySwappiness: limits.memorySwappiness ?? 0,
+    MemorySwap: limits.memorySwapBytes ?? (limits.memoryBytes ?? 0) * 2,
+    // podman's default of the flag, shown only with other limits of memory.
+    MemorySwappiness: limits.memorySwappiness ?? (limits.memoryBytes === undefined ? 0 : -1),
     OomKillDisable: limits.oomKillDisable ?? false,
     PidsLimit: limits.pidsLimit ?? engine.config.containers.pidsLimit,
     Ulimits: config.spec.ulimits.map((limit) => ({ Name: `RLIMIT_${limit.name.toUpperCase()}`, Soft: limit.soft, Hard: limit.hard })),
@@ -83,10 +84,33 @@ function resources({ config, engine }: InspectContext): Record<string, unknown> 
   }
 }
 
+const readOnlyTmpfs = ['/run', '/tmp', '/var/tmp']
+
+/** With those that --read-only brings along. */
+function tmpfsTable({ config }: InspectContext): Record<string, string> {
+  const asked = config.mounts.filter((mount) => mount.type === 'tmpfs').map((mount) => [mount.destination, completeMountOptions(mount).join(',')])
+  const taken = new Set(config.mounts.map((mount) => mount.destination))
+  const added = config.spec.readOnly && config.spec.readOnlyTmpfs ? readOnlyTmpfs.filter((path) => !taken.has(path)) : []
+  return Object.fromEntries([...added.map((path) => [path, 'rw,rprivate,nosuid,nodev,tmpcopyup']), ...asked])
+}
+
+/** The mount's options with what holds where they say nothing, in podman's order. */
+export function completeMountOptions({ type, options }: ResolvedMount): string[] {
+  const without = (...words: string[]): boolean => !options.some((option) => words.includes(option))
+  return [
+    ...options.filter((option) => option !== 'z' && option !== 'Z'),
+    ...(without('rw', 'ro') ? ['rw'] : []),
+    ...(options.some((option) => /^r?(shared|private|slave)$/.test(option)) ? [] : ['rprivate']),
+    ...(type !== 'bind' && without('suid', 'nosuid') ? ['nosuid'] : []),
+    ...(type !== 'bind' && without('dev', 'nodev') ? ['nodev'] : []),
+    ...(type === 'tmpfs' ? (without('tmpcopyup', 'notmpcopyup') ? ['tmpcopyup'] : []) : without('bind', 'rbind') ? ['rbind'] : []),
+  ]
+}
+
 /** podman's spelling: source:destination:options; volumes by name. */
 function binds({ config }: InspectContext): string[] {
   return config.mounts.filter((mount) => mount.type !== 'tmpfs').map((mount) => {
-    const options = mount.options.includes('ro') || mount.options.includes('rw') ? mount.options : ['rw', ...mount.options]
+    const options = completeMountOptions(mount)
     return `${mount.type === 'volume' ? mount.name ?? '' : mount.source}:${mount.destination}:${options.join(',')}`
   })
 }

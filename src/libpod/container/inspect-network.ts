@@ -20,7 +20,7 @@ export function inspectNetwork({ config, state }: InspectContext): Record<string
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
-    Ports: portTable(config.ports, config.exposed),
+    Ports: portTable(config.ports, config.spec.network.mode === 'bridge' ? config.exposed : []),
     SandboxKey: state.pid > 0 && config.spec.network.mode !== 'host' ? `/proc/${state.pid}/ns/net` : '',
     ...(state.interfaces.length > 0 ? { Networks: Object.fromEntries(state.interfaces.map((one) => [one.network, oneNetwork(one, config.id)])) } : {}),
   }
