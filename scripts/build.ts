@@ -43,6 +43,8 @@ function buildExecutable(): void {
   try {
     run('executable', bun, [
       'build', '--compile', '--bytecode', '--minify', '--format=cjs', '--tsconfig-override=tsconfig.bundle.json',
+      // Else whoever writes to the directory that tpod is called in decides its environment and what runs in it, as root.
+      '--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--no-compile-autoload-tsconfig', '--no-compile-autoload-package-json',
       ...entries, '--outfile', temporary,
     ])
     renameSync(temporary, join(root, 'dist/tpod'))

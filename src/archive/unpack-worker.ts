@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { TpodError } from '../errors/tpod-error.ts'
 import type { UnpackedTar } from './layer-unpacker.ts'
 import type { FromWorker, ToWorker, WorkerInput } from './worker-protocol.ts'
+import { isCompiledExecutable } from '../host/process/self.ts'
 
 /** Buffers that travel to the worker and back: they bound memory, and let decompression and unpacking overlap. */
 const bufferBytes = 128 * 1024
@@ -136,6 +137,6 @@ export class UnpackWorker {
  */
 function workerUrl(): URL {
   const here = import.meta.url
-  if (here.includes('/$bunfs/')) return new URL('./archive/worker.js', here)
+  if (isCompiledExecutable()) return new URL('./archive/worker.js', here)
   return new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
 }
