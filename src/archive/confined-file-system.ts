@@ -72,13 +72,13 @@ export function hasOwner(path: ByteString, owner: { uid: number; gid: number }):
 /** Sets both times to the modification time, on the link itself. Whole seconds go the runtime's cheaper way. */
 export function setTimes(path: ByteString, seconds: number, nanoseconds: number): void {
   if (nanoseconds === 0 && seconds >= 0) lutimesSync(rooted(path), seconds, seconds)
-  else native.utimensat(atCurrentDirectory, rooted(path) as string, seconds, nanoseconds, seconds, nanoseconds, noFollow)
+  else native.utimensat(atCurrentDirectory, rooted(path), seconds, nanoseconds, seconds, nanoseconds, noFollow)
 }
 
 export function makeNode(path: ByteString, mode: number, major: number, minor: number): void {
-  native.mknodat(atCurrentDirectory, rooted(path) as string, mode, major, minor)
+  native.mknodat(atCurrentDirectory, rooted(path), mode, major, minor)
 }
 
 export function setXattr(path: ByteString, name: ByteString, value: Uint8Array): void {
-  native.setxattr(rooted(path) as string, name, value)
+  native.setxattr(rooted(path), name, value)
 }

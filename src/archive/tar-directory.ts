@@ -145,7 +145,7 @@ function times(walk: Walk, stats: BigIntStats): { mtimeSec: number; mtimeNsec: n
 function readXattrs(path: string | Buffer): Map<ByteString, Buffer> | undefined {
   let names: string[]
   try {
-    names = native.listxattr(path as string)
+    names = native.listxattr(path)
   } catch (error) {
     if (errorCode(error) === 'ENOTSUP' || errorCode(error) === 'EOPNOTSUPP') return undefined
     throw error
@@ -154,7 +154,7 @@ function readXattrs(path: string | Buffer): Map<ByteString, Buffer> | undefined 
   for (const name of names) {
     const isBookkeeping = /^(trusted|user)\.overlay\.(?!opaque$|overlay\.)/.test(name)
     if (name === 'security.selinux' || isBookkeeping) continue
-    const value = native.getxattr(path as string, name)
+    const value = native.getxattr(path, name)
     if (value !== null) xattrs.set(name, value)
   }
   return xattrs.size === 0 ? undefined : xattrs
@@ -192,7 +192,7 @@ function statAt(directoryFd: number, base: ByteString): BigIntStats | undefined 
 /** undefined when it went away or became something else. */
 function openAt(directoryFd: number, base: ByteString, flags: number): number | undefined {
   try {
-    return native.openat2(directoryFd, toPath(base) as string, flags | cloexec, 0, resolveBeneathNoSymlinks)
+    return native.openat2(directoryFd, toPath(base), flags | cloexec, 0, resolveBeneathNoSymlinks)
   } catch (error) {
     const code = errorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENXIO') return undefined

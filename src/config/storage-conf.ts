@@ -38,12 +38,16 @@ interface StorageFile {
   options?: Record<string, unknown>
 }
 
-/** Options that change the format on disk, or promise a limit, in ways this implementation does not have. */
+/**
+ * Options that change the format on disk, or promise a limit, in ways this implementation does not have. `pull_options`
+ * is none: it allows partial pulls of zstd:chunked layers, and to fetch them whole gives the same layers.
+ */
 const UNSUPPORTED: Readonly<Record<string, readonly string[]>> = {
   use_composefs: ['false', ''],
   force_mask: [''],
   size: ['', '0'],
   inodes: ['', '0'],
+  additionallayerstores: [],
 }
 const OVERLAY_KEYS = ['mountopt', 'mount_program', 'ignore_chown_errors', 'skip_mount_home', 'use_composefs', 'force_mask', 'size', 'inodes']
 
@@ -136,6 +140,8 @@ function driverOptions(request: StorageRequest, file: StorageFile): { values: Re
       if (value !== undefined) values[key] = String(value)
     }
     if (options['disable-volatile'] === true) values['disable_volatile'] = 'true'
+    const layerStores = overlay['additionallayerstores'] ?? options['additionallayerstores']
+    if (Array.isArray(layerStores) && layerStores.length > 0) values['additionallayerstores'] = layerStores.join(',')
     if (Array.isArray(options['additionalimagestores'])) imageStores.push(...options['additionalimagestores'].map(String))
   }
   const given = [...(request.env['STORAGE_OPTS']?.split(',') ?? []), ...(request.storageOpts ?? [])]

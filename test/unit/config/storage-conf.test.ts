@@ -62,6 +62,7 @@ for (const [text, code] of [
   ['[storage]\ndriver = "btrfs"\n', 'UNSUPPORTED_DRIVER'],
   ['[storage]\nimagestore = "/x"\n', 'UNSUPPORTED_STORAGE_OPTION'],
   ['[storage.options.overlay]\nuse_composefs = "true"\n', 'UNSUPPORTED_STORAGE_OPTION'],
+  ['[storage.options]\nadditionallayerstores = ["/var/lib/stargz-store/store:ref"]\n', 'UNSUPPORTED_STORAGE_OPTION'],
   ['[storage\n', 'BAD_CONFIG'],
 ] as const) {
   test(`${JSON.stringify(text)} is refused with ${code} and a remedy`, async () => {
