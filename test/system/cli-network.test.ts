@@ -1,6 +1,8 @@
 // The default bridge: containers reach each other and out, published ports work from the host, and nothing stays behind.
 import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { freePort, TestHost } from '../support/host.ts'
 
@@ -106,5 +108,38 @@ test('twenty started at once get twenty addresses, and all go again', async () =
   assert.equal(new Set(addresses).size, 20)
   host.tpodOk(['rm', '-f', '-t', '0', ...names])
   assert.equal(host.tpodOk(['ps', '-aq']), '')
+  // Twenty monitors find in their exit commands that there is nothing left to do.
+  const deadline = Date.now() + 20_000
+  while (host.leftovers().length > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 100))
   assert.deepEqual(host.leftovers(), [])
 })
+
+test('a published port stays taken while the container lives, and its processes get nothing of it', async () => {
+  const port = await freePort()
+  host.tpodOk(['run', '-d', '--name', 'holder', '-p', `127.0.0.1:${port}:80`, image, 'sleep', '100'])
+  await assert.rejects(listen(port), { code: 'EADDRINUSE' })
+  const pid = host.tpodOk(['inspect', '-f', '{{.State.Pid}}', 'holder'])
+  assert.deepEqual(readdirSync(`/proc/${pid}/fd`), ['0', '1', '2'])
+  host.tpodOk(['rm', '-f', '-t', '0', 'holder'])
+  await listen(port)
+})
+
+test('what a dead container left of the network goes with the next command that changes something', () => {
+  host.tpodOk(['run', '-d', '--name', 'lives', image, 'sleep', '100'])
+  const records = join(host.runRoot, 'tpod/network/containers')
+  const [own] = readdirSync(records)
+  const stale = `${'0'.repeat(64)}.json`
+  writeFileSync(join(records, stale), JSON.stringify({ version: 1, containerId: '0'.repeat(64), containerName: 'gone', interfaces: [], ports: [] }))
+  host.tpodOk(['create', '--name', 'other', image, 'true'])
+  host.tpodOk(['rm', 'other'])
+  assert.deepEqual(readdirSync(records), [own])
+  host.tpodOk(['rm', '-f', '-t', '0', 'lives'])
+})
+
+function listen(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve()))
+  })
+}
