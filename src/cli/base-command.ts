@@ -98,7 +98,7 @@ export abstract class BaseCommand extends Command {
     for (const { error } of outcomes) {
       if (!error) continue
       const { reportError } = await import('./errors.ts')
-      const code = reportError(error, { commandLine: this.context.commandLine, debug: this.globals.debug })
+      const code = reportError(error, { commandLine: this.context.commandLine, debug: this.globals.debug, program: this.context.commandLine.split(' ', 1)[0] as string })
       status = status === 0 ? code : Math.max(status, code)
     }
     return status

@@ -60,8 +60,9 @@ function scanCommand(before: readonly string[], { table }: Context): CommandScan
     if (word.startsWith('-')) {
       const name = word.slice(2)
       const definition = (globalFlags as FlagInput)[name]
-      if (definition && at + 1 >= before.length) return { path, rest: [], globals, pendingGlobal: definition }
-      at += definition ? 2 : 1
+      const takesValue = definition?.type === 'option'
+      if (takesValue && at + 1 >= before.length) return { path, rest: [], globals, pendingGlobal: definition }
+      at += takesValue ? 2 : 1
       continue
     }
     const longer = path === '' ? word : `${path} ${word}`

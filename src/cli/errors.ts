@@ -7,6 +7,8 @@ export interface ErrorContext {
   /** `tpod run`: for the hint under usage errors. */
   commandLine: string
   debug: boolean
+  /** The name it was called by: for any other than tpod hints are left out. */
+  program?: string
 }
 
 /** A message may quote an image or a registry: their control characters must not reach the terminal. */
@@ -19,7 +21,7 @@ export function reportError(error: unknown, context: ErrorContext): number {
   if (error instanceof TpodError) {
     const lines = [`Error: ${oneLine(error.message)}`]
     if (error.code === 'USAGE') lines.push(`See '${context.commandLine} --help'`)
-    if (error.remedy) lines.push(`Hint: ${oneLine(error.remedy)}`)
+    if (error.remedy && (context.program ?? 'tpod') === 'tpod') lines.push(`Hint: ${oneLine(error.remedy)}`)
     if (context.debug) lines.push(stackOf(error))
     writeError(lines.join('\n') + '\n')
     return error.exitCode ?? ExitCode.engineFailure

@@ -42,8 +42,8 @@ export function renderCommandHelp(entry: CommandEntry, Class: CommandClass, path
 
 export function renderGroupHelp(table: CommandTable, group: CommandGroup | undefined): string {
   const blocks = [
-    group ? group.summary : 'Containers without a daemon: manage pods, containers and images',
-    `Usage:\n  tpod ${group ? `${group.path} ` : '[options] '}COMMAND`,
+    group ? group.summary : 'Manage pods, containers and images',
+    `Usage:\n  tpod ${group ? `${group.path} ` : '[options] '}[command]`,
     `Available Commands:\n${rows(childCommands(table, group))}`,
     group ? '' : `Options:\n${rows([...optionRows(globalFlags), ['-v, --version', 'version for tpod'], ['    --help', 'Help for tpod']])}`,
     group ? '' : "'tpod COMMAND --help' shows a command's options and examples.",

@@ -5,6 +5,7 @@ import type { CommandTable } from './command-entry.ts'
 import { type Dispatch, dispatch } from './dispatch.ts'
 import type { GlobalValues } from './global-flags.ts'
 import { printLine, writeError, writeOut } from './output.ts'
+import { inNameOf, programName } from './program-name.ts'
 import { watchSignals } from './signals.ts'
 import { version } from './version.ts'
 
@@ -16,7 +17,8 @@ const oclifConfig = {
 
 /** Runs the command that `argv` (without program name) asks for; resolves to the exit status. Never throws. */
 export async function runCli(argv: readonly string[], table: CommandTable, env: CommandContext['env']): Promise<number> {
-  let commandLine = 'tpod'
+  const program = programName(env)
+  let commandLine = program
   let debug = argv.includes('--log-level=debug')
   try {
     const found = dispatch(argv, table)
@@ -24,8 +26,8 @@ export async function runCli(argv: readonly string[], table: CommandTable, env: 
       printLine(`tpod version ${version}`)
       return ExitCode.ok
     }
-    if (found.kind === 'group') return await showGroup(found, table)
-    commandLine = `tpod ${found.path}`
+    if (found.kind === 'group') return await showGroup(found, table, program)
+    commandLine = `${program} ${found.path}`
     const { default: Class } = await found.entry.load()
     const context: CommandContext = {
       commandLine, globalArgv: found.globalArgv, table, env, signal: watchSignals(),
@@ -34,7 +36,7 @@ export async function runCli(argv: readonly string[], table: CommandTable, env: 
     return await runClass(Class, found, context)
   } catch (error) {
     const { reportError } = await import('./errors.ts')
-    return reportError(error, { commandLine, debug })
+    return reportError(error, { commandLine, debug, program })
   }
 }
 
@@ -46,19 +48,19 @@ async function runClass(Class: CommandClass, found: Extract<Dispatch, { kind: 'c
   } catch (error) {
     if (!(error instanceof HelpRequested)) throw error
     const { renderCommandHelp } = await import('./help.ts')
-    writeOut(renderCommandHelp(found.entry, Class, found.path))
+    writeOut(inNameOf(programName(context.env), renderCommandHelp(found.entry, Class, found.path)))
     return ExitCode.ok
   }
 }
 
-async function showGroup(found: Extract<Dispatch, { kind: 'group' }>, table: CommandTable): Promise<number> {
+async function showGroup(found: Extract<Dispatch, { kind: 'group' }>, table: CommandTable, program: string): Promise<number> {
   const { renderGroupHelp } = await import('./help.ts')
-  const help = renderGroupHelp(table, found.group)
+  const help = inNameOf(program, renderGroupHelp(table, found.group))
   if (found.help) {
     writeOut(help)
     return ExitCode.ok
   }
-  const path = found.group ? `tpod ${found.group.path}` : 'tpod'
+  const path = found.group ? `${program} ${found.group.path}` : program
   writeError(`${help}\nError: missing command '${path} COMMAND'\n`)
   return ExitCode.engineFailure
 }

@@ -27,6 +27,7 @@ export interface Selection {
 export async function selectContainers(engine: Engine, selection: Selection): Promise<string[]> {
   const { names, all = false, latest = false, filter = [], cidfile = [] } = selection
   const sources = [names.length > 0 || cidfile.length > 0, all, latest].filter(Boolean).length
+  if (all && latest) throw new TpodError('BAD_ARGUMENTS', '--all and --latest cannot be used together')
   if (sources > 1) throw new TpodError('BAD_ARGUMENTS', all ? 'no arguments are needed with --all' : '--latest and containers cannot be used together')
   if (sources === 0 && filter.length === 0) throw new TpodError('BAD_ARGUMENTS', 'you must provide at least one name or id')
   if (filter.length > 0) {

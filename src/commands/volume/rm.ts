@@ -19,10 +19,10 @@ export default class VolumeRm extends BaseCommand {
     if (flags.all === volume.length > 0) throw this.usageError('choose one: either --all or volume names')
     const engine = await this.openEngine()
     const { paths, users } = openVolumes(engine)
-    const { findVolume, getVolume, listVolumes, removeVolume } = await import('../../libpod/volume/volume-store.ts')
-    const names = flags.all ? listVolumes(paths).map(({ name }) => name) : volume
+    const { getVolume, listVolumes, removeVolume } = await import('../../libpod/volume/volume-store.ts')
+    // What --force asks to be gone, and is not there, is no failure; and nothing was removed.
+    const names = flags.all ? listVolumes(paths).map(({ name }) => name) : volume.filter((name) => !flags.force || listVolumes(paths).some((known) => known.name.startsWith(name)))
     const outcomes = await actOnEach(names, async (typed) => {
-      if (flags.force && !findVolume(paths, typed)) return
       const { name } = getVolume(paths, typed)
       if (flags.force) {
         const { removeContainer } = await import('../../libpod/container/remove-container.ts')
