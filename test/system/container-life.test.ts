@@ -154,6 +154,38 @@ test('exec: exit codes, user, directory, environment; in a stopped container 255
   host.tpodOk(['rm', 'box'])
 })
 
+test('exec -t has a terminal although the caller has none; errors of exec have our prefix', () => {
+  host.tpodOk(['run', '-d', '--name', 'ttys', ...quiet, image, 'sleep', '100'])
+  const plain = host.tpod(['exec', '-t', 'ttys', 'sh', '-c', 'tty; exit 4'])
+  assert.deepEqual([plain.code, plain.stdout], [4, '/dev/pts/0\r\n'])
+  assert.match(host.tpodOk(['exec', '-ti', 'ttys', 'sh', '-c', 'read x; echo "got $x"'], { input: 'this\n' }), /got this/)
+  const lines = host.tpodOk(['exec', '-t', 'ttys', 'seq', '20000']).split('\r\n')
+  assert.deepEqual([lines.length, lines[19_999]], [20_000, '20000\r'])
+  assert.match(host.tpod(['exec', 'ttys', 'nope']).stderr, /^Error: .*`nope` not found in \$PATH/)
+  assert.match(host.tpod(['exec', 'ttys', '/etc']).stderr, /^Error: .*"\/etc": Permission denied/)
+  const userdata = join(host.runRoot, 'overlay-containers', inspect('ttys').Id, 'userdata')
+  assert.deepEqual(readdirSync(userdata).filter((name) => name.startsWith('exec-')), [])
+  host.tpodOk(['rm', '-f', '-t', '0', 'ttys'])
+})
+
+test('every start is filtered alike, whether its seccomp filter was compiled or kept; exec too', () => {
+  const show = ['sh', '-c', 'grep ^Seccomp /proc/self/status; chroot / true && echo chroot']
+  const first = host.tpodOk(['run', '--rm', ...quiet, image, ...show])
+  assert.equal(first, 'Seccomp:\t2\nSeccomp_filters:\t1\nchroot')
+  assert.equal(host.tpodOk(['run', '--rm', ...quiet, image, ...show]), first)
+  host.tpodOk(['run', '-d', '--name', 'filtered', ...quiet, image, 'sleep', '100'])
+  assert.equal(host.tpodOk(['exec', 'filtered', ...show]), first)
+  host.tpodOk(['rm', '-f', '-t', '0', 'filtered'])
+  const free = host.tpodOk(['run', '--rm', ...quiet, '--security-opt', 'seccomp=unconfined', image, ...show])
+  assert.equal(free, 'Seccomp:\t0\nSeccomp_filters:\t0\nchroot')
+})
+
+test('the monitor is in a group of its own, not in that of the command', () => {
+  host.tpodOk(['run', '-d', '--name', 'grouped', ...quiet, image, 'sleep', '100'])
+  assert.match(readFileSync(`/proc/${inspect('grouped').State.ConmonPid}/cgroup`, 'utf8'), /:\/libpod_parent\/conmon$/m)
+  host.tpodOk(['rm', '-f', '-t', '0', 'grouped'])
+})
+
 test('pause, top, rename, kill', () => {
   host.tpodOk(['run', '-d', '--name', 'calm', ...quiet, image, 'sleep', '100'])
   host.tpodOk(['pause', 'calm'])

@@ -10,6 +10,8 @@ export interface Conmon {
   pid: number
   /** The container's (or exec session's) first process; throws as `startConmon` says. */
   created: Promise<number>
+  /** Keeps this process alive only for a session that is attached to. */
+  ended: Promise<number>
   /** Ends conmon and its waiting exit command. Only after the exit file exists, or when nothing was created. Idempotent. */
   end(): void
 }
@@ -27,6 +29,8 @@ export interface ConmonContext {
   exec?: ExecConmon
   /** The command that the runtime is to run, for errors that do not name it. */
   command?: string
+  /** Exec sessions that are attached to: conmon says `ready` when its socket is there, and waits for a word on `go`, then for another. */
+  attachFds?: { ready: number; go: number }
   /** Descriptors that conmon holds as long as it lives (published ports); the caller closes its own. */
   heldFds?: readonly number[]
 }
@@ -48,15 +52,17 @@ export function startConmon(
   const args = conmonArgs(options)
   if (context.exec !== undefined) {
     args.push('-e', '--exec-process-spec', context.exec.processSpec)
+    if (context.attachFds !== undefined) args.push('--exec-attach')
   }
   const [readEnd, writeEnd] = native.pipe()
   const messages = openMessages(options)
   const isPassthrough = options.logDriver === 'passthrough'
+  const attachFds = context.attachFds === undefined ? [] : [context.attachFds.ready, context.attachFds.go]
   let helper: Helper
   try {
     helper = startHelper(conmonPath, args, {
-      fds: [isPassthrough ? 0 : -1, isPassthrough ? 1 : -1, isPassthrough ? 2 : messages, writeEnd, ...context.heldFds ?? []],
-      env: { ...context.env, _OCI_SYNCPIPE: '3' }, newSession: true, keepsAlive: false,
+      fds: [isPassthrough ? 0 : -1, isPassthrough ? 1 : -1, isPassthrough ? 2 : messages, writeEnd, ...attachFds, ...context.heldFds ?? []],
+      env: { ...context.env, _OCI_SYNCPIPE: '3', ...(attachFds.length === 0 ? {} : { _OCI_ATTACHPIPE: '4', _OCI_STARTPIPE: '5' }) }, newSession: true, keepsAlive: context.attachFds !== undefined,
     })
   } catch (cause) {
     closeAll([readEnd, messages])
@@ -77,7 +83,7 @@ export function startConmon(
     throw runtimeError(context.action, context.runtimeName, message.message ?? '', context.command)
   }).finally(() => closeAll([messages]))
   created.catch(() => undefined)
-  return { pid: helper.pid, created, end: () => { if (!hasEnded) killGroup(helper.pid) } }
+  return { pid: helper.pid, created, ended: helper.ended, end: () => { if (!hasEnded) killGroup(helper.pid) } }
 }
 
 /** conmon's own complaints go to a file without a name: a pipe would want a reader as long as the container lives. -1: nowhere. */

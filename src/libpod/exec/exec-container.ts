@@ -2,6 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { native } from '../../host/native/native.ts'
+import type { ConmonOptions } from '../conmon/conmon-args.ts'
+import type { ConmonContext } from '../conmon/start-conmon.ts'
 import { helperEnv, type Engine } from '../engine.ts'
 import { runtimeError } from '../../ociruntime/runtime-error.ts'
 import type { OciRuntime } from '../../ociruntime/oci-runtime.ts'
@@ -17,7 +20,7 @@ const notRunningExitCode = 255
 
 /**
  * Runs the command with the given descriptors or streams and waits for its end; the exit status is the command's own, 128+n after a signal.
- * The runtime itself is the only process in between: no conmon. A command that cannot be found or invoked gives 127 or 126; the
+ * The runtime itself is the only process in between: no conmon, but where a terminal is asked for and standard input is none. A command that cannot be found or invoked gives 127 or 126; the
  * runtime has said so on the given stderr. Throws NO_SUCH_CONTAINER, NOT_RUNNING (255), NO_SUCH_USER.
  */
 export async function execContainer(engine: Engine, nameOrId: string, request: ExecRequest, streams: ExecStreams = {}): Promise<number> {
@@ -26,6 +29,9 @@ export async function execContainer(engine: Engine, nameOrId: string, request: E
   const { runAttached } = await import('./run-attached.ts')
   const session = await openSession(target, request)
   try {
+    if (request.terminal === true && !isTerminal(request.stdin === true ? streams.stdin : undefined)) {
+      return await execWithConmon(engine, target, session, request, streams)
+    }
     const log = `${session.file}.log`
     const args = [
       ...target.runtime.globalArgs, '--log-format=json', `--log=${log}`, 'exec', '--process', session.file,
@@ -41,6 +47,39 @@ export async function execContainer(engine: Engine, nameOrId: string, request: E
   }
 }
 
+/** The runtime hands a terminal on, it does not make one up: for that it takes a conmon. */
+async function execWithConmon(engine: Engine, target: Target, session: Session, request: ExecRequest, streams: ExecStreams): Promise<number> {
+  const { execOnTerminal } = await import('./exec-terminal.ts')
+  const { findConmon } = await import('../conmon/find-conmon.ts')
+  const { stdin, stdout } = streams
+  return execOnTerminal(findConmon(engine.config), conmonOptions(target, session, request), conmonContext(engine, target, session), {
+    ...(request.stdin === true && stdin !== undefined ? { stdin } : {}),
+    ...(stdout === undefined ? {} : { stdout }),
+  })
+}
+
+function isTerminal(stream: ExecStreams['stdin']): boolean {
+  return typeof stream === 'number' && native.getWinsize(stream) !== null
+}
+
+function conmonOptions(target: Target, session: Session, request: ExecRequest): ConmonOptions {
+  const { config, runtime, bundle } = target
+  const directory = `${bundle}/exec-${session.id}`
+  return {
+    containerId: config.id, uuid: session.id, name: config.name, bundle: directory, pidFile: `${directory}/pidfile`,
+    exitDirectory: directory, persistDirectory: directory, runtimePath: runtime.path, runtimeArgs: runtime.globalArgs,
+    systemdCgroup: runtime.systemdCgroup, terminal: request.terminal ?? false, stdin: request.stdin ?? false, logDriver: 'none', logPath: '',
+    timeoutSec: 0, syncLog: false, exitCommand: [], exitDelaySec: 0, noNewKeyring: false, noPivot: false,
+  }
+}
+
+function conmonContext(engine: Engine, target: Target, session: Session): ConmonContext {
+  return {
+    action: `exec in container ${target.config.name}`, runtimeName: target.runtime.name, env: helperEnv(engine.options),
+    exec: { processSpec: session.file },
+  }
+}
+
 /** Starts the command under a conmon of its own and returns the session's id at once. Its output goes nowhere, as in podman. */
 export async function execDetached(engine: Engine, nameOrId: string, request: ExecRequest): Promise<string> {
   const target = await findTarget(engine, nameOrId)
@@ -49,12 +88,7 @@ export async function execDetached(engine: Engine, nameOrId: string, request: Ex
   mkdirSync(directory, { mode: 0o700 })
   const { startConmon } = await import('../conmon/start-conmon.ts')
   const { findConmon } = await import('../conmon/find-conmon.ts')
-  const conmon = startConmon(findConmon(engine.config), {
-    containerId: target.config.id, uuid: session.id, name: target.config.name, bundle: directory, pidFile: `${directory}/pidfile`,
-    exitDirectory: directory, persistDirectory: directory, runtimePath: target.runtime.path, runtimeArgs: target.runtime.globalArgs,
-    systemdCgroup: target.runtime.systemdCgroup, terminal: request.terminal ?? false, stdin: request.stdin ?? false, logDriver: 'none', logPath: '',
-    timeoutSec: 0, syncLog: false, exitCommand: [], exitDelaySec: 0, noNewKeyring: false, noPivot: false,
-  }, { action: `exec in container ${target.config.name}`, runtimeName: target.runtime.name, env: helperEnv(engine.options), exec: { processSpec: session.file } })
+  const conmon = startConmon(findConmon(engine.config), conmonOptions(target, session, request), conmonContext(engine, target, session))
   try {
     await conmon.created
     return session.id
