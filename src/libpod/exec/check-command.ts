@@ -10,10 +10,10 @@ import type { ProcessSpec } from '../../oci/runtime-types.ts'
  * Throws COMMAND_NOT_FOUND (127) or COMMAND_CANNOT_RUN (126). What only execve can tell (a missing interpreter, a changed file)
  * stays with the runtime.
  */
-export function checkCommand(action: string, rootPid: number, process: ProcessSpec): void {
-  const [command = ''] = process.args
+export function checkCommand(action: string, rootPid: number, spec: ProcessSpec): void {
+  const [command = ''] = spec.args
   const root = `/proc/${rootPid}/root`
-  const candidates = command.includes('/') ? [posix.resolve(process.cwd, command)] : searchPath(process).map((directory) => posix.resolve(process.cwd, directory, command))
+  const candidates = command.includes('/') ? [posix.resolve(spec.cwd, command)] : searchPath(spec).map((directory) => posix.resolve(spec.cwd, directory, command))
   const found = candidates.map((path) => statOrUnknown(root, path))
   if (found.some((stats) => stats === 'unknown' || (stats !== undefined && isProgram(stats)))) return
   if (command.includes('/') && found[0] !== undefined) {
@@ -25,8 +25,8 @@ export function checkCommand(action: string, rootPid: number, process: ProcessSp
 }
 
 /** The runtimes' own default where the container has no PATH. */
-function searchPath(process: ProcessSpec): string[] {
-  const entry = process.env.find((one) => one.startsWith('PATH='))
+function searchPath(spec: ProcessSpec): string[] {
+  const entry = spec.env.find((one) => one.startsWith('PATH='))
   return (entry?.slice('PATH='.length) ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin').split(':')
 }
 
