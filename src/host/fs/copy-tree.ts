@@ -7,6 +7,7 @@ import type { Stats } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../native/native.ts'
 
+const O_PATH = 0o10000000
 const O_CLOEXEC = 0o2000000
 const RESOLVE_NO_MAGICLINKS = 0x02
 const RESOLVE_NO_SYMLINKS = 0x04
@@ -66,7 +67,7 @@ async function copyEntry(source: number, target: number, nameBytes: Buffer, stat
     if (stats.isSymbolicLink()) native.symlinkat(native.readlinkat(source, name), target, name)
     else native.mknodat(target, name, stats.mode, deviceMajor(stats.rdev), deviceMinor(stats.rdev))
     native.fchownat(target, name, stats.uid, stats.gid, AT_SYMLINK_NOFOLLOW)
-    if (!stats.isSymbolicLink()) native.fchmodat(target, name, stats.mode & 0o7777, 0)
+    if (!stats.isSymbolicLink()) changeMode(target, name, stats.mode & 0o7777)
     setTimes(target, name, stats)
   })
 }
@@ -124,6 +125,16 @@ function copyAttributes(from: number, to: number, stats: Stats): void {
     if (name.startsWith('trusted.overlay.') || name === 'security.selinux') continue
     const value = native.getxattr(`/proc/self/fd/${from}`, name, true)
     if (value !== null) native.setxattr(`/proc/self/fd/${to}`, name, value, true)
+  }
+}
+
+/** fchmodat(2) follows symlinks, and whoever shares the target may have put one in place of what we just made: ELOOP then. */
+function changeMode(directory: number, name: string, mode: number): void {
+  const fd = openBeneath(directory, name, O_PATH)
+  try {
+    native.fchmodat(AT_FDCWD, `/proc/self/fd/${fd}`, mode, 0)
+  } finally {
+    closeSync(fd)
   }
 }
 
