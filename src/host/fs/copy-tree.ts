@@ -128,7 +128,7 @@ function copyAttributes(from: number, to: number, stats: Stats): void {
   }
 }
 
-/** fchmodat(2) follows symlinks, and whoever shares the target may have put one in place of what we just made: ELOOP then. */
+/** fchmodat(2) follows symlinks, and whoever shares the target may have put one in place of what we just made: EOPNOTSUPP then. */
 function changeMode(directory: number, name: string, mode: number): void {
   const fd = openBeneath(directory, name, O_PATH)
   try {

@@ -58,7 +58,7 @@ test('links that a process sharing the target puts in the way lead nowhere', { s
       symlinkSync(join(outside, 'canary'), join(target, 'pipe'))
     }
     try {
-      await assert.rejects(copy(source, target), { code: 'ELOOP' })
+      await assert.rejects(copy(source, target), { code: 'EOPNOTSUPP' })
     } finally {
       native.mknodat = mknodat
     }
