@@ -132,11 +132,12 @@ export class UnpackWorker {
 }
 
 /**
- * Where the worker's code is: beside this file, as source or compiled for Node; in the Bun executable under the path
- * that it has below src/, since `bun build --compile src/main.ts src/archive/worker.ts` keeps that.
+ * Where the worker's code is: beside this file, as source or compiled for Node. In the Bun executable under the path
+ * that it has below src/, since `bun build --compile src/main.ts src/archive/worker.ts` keeps that; `import.meta.url`
+ * is of no use there, as the bundler replaces it by the source's path on the machine that built.
  */
 function workerUrl(): URL {
+  if (isCompiledExecutable()) return new URL('file:///$bunfs/root/archive/worker.js')
   const here = import.meta.url
-  if (isCompiledExecutable()) return new URL('./archive/worker.js', here)
   return new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
 }
