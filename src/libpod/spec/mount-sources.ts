@@ -1,6 +1,7 @@
 /** What mount options ask of the host side: ownership (U), shared propagation, SELinux labels (z, Z). */
-import { existsSync, lchownSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { chownTree } from '../../host/fs/chown-tree.ts'
 import { readMountInfo } from '../../host/mount/mountinfo.ts'
 import type { ResolvedMount } from '../types.ts'
 
@@ -16,25 +17,19 @@ const systemDirectories = new Set([
 export function prepareMountSources(mounts: readonly ResolvedMount[], owner: { uid: number; gid: number }): void {
   for (const mount of mounts) {
     if (mount.type === 'tmpfs') continue
-    if (mount.options.includes('U')) chownTree(mount, owner)
+    if (mount.options.includes('U')) chownSource(mount, owner)
     if (mount.options.includes('z') || mount.options.includes('Z')) checkRelabel(mount)
     const propagation = mount.options.find((option) => /^r?(shared|slave)$/.test(option))
     if (propagation !== undefined) checkPropagation(mount, propagation)
   }
 }
 
-function chownTree(mount: ResolvedMount, owner: { uid: number; gid: number }): void {
+function chownSource(mount: ResolvedMount, owner: { uid: number; gid: number }): void {
   const source = realpathSync(mount.source)
   if (systemDirectories.has(source)) {
     throw new TpodError('CHOWN_REFUSED', `mount ${mount.source} at ${mount.destination} with U: changing the owner of ${source} is not allowed, it belongs to the system`)
   }
-  chownEntry(source, owner)
-}
-
-function chownEntry(path: string, owner: { uid: number; gid: number }): void {
-  const stats = lstatSync(path)
-  if (stats.uid !== owner.uid || stats.gid !== owner.gid) lchownSync(path, owner.uid, owner.gid)
-  if (stats.isDirectory()) for (const name of readdirSync(path)) chownEntry(`${path}/${name}`, owner)
+  chownTree(source, owner)
 }
 
 function checkRelabel(mount: ResolvedMount): void {
