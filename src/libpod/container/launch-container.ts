@@ -103,7 +103,7 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
     interfaces: reservation?.interfaces ?? [], execIds: [],
   }
   delete state.exitCodeUnknown
-  await saveState(engine.state, config, state)
+  await saveState(engine.state, config, state, { isPassing: true })
   if (options.streams !== undefined) {
     launch.session = await attachStreams(bundle, options.streams, (signal) => { sendSignal(state, signal) })
   }

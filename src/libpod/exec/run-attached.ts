@@ -1,7 +1,8 @@
 /** Runs the runtime's `exec` with the caller's descriptors, streams or functions as the command's own. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
-import { TpodError } from '../../errors/tpod-error.ts'
+import { TpodError, errorMessage } from '../../errors/tpod-error.ts'
+import { startHelper } from '../../host/process/start-helper.ts'
 
 type OutputTarget = number | Writable | ((chunk: Buffer) => void)
 
@@ -21,12 +22,36 @@ export interface AttachedOptions {
 }
 
 /** The exit status, 128+n after a signal; when it resolves all output was handed over. Throws RUNTIME_MISSING. */
-export function runAttached(path: string, args: readonly string[], { streams, preserveFds, env }: AttachedOptions): Promise<number> {
+export async function runAttached(path: string, args: readonly string[], options: AttachedOptions): Promise<number> {
+  const { stdin = -1, stdout = -1, stderr = -1 } = options.streams
+  if (typeof stdin === 'number' && typeof stdout === 'number' && typeof stderr === 'number') return runWithDescriptors(path, args, [stdin, stdout, stderr], options)
+  return runWithStreams(path, args, options)
+}
+
+/** The command line's case: nothing to copy, so no streams to load. */
+async function runWithDescriptors(path: string, args: readonly string[], fds: readonly number[], { preserveFds, env }: AttachedOptions): Promise<number> {
+  try {
+    const status = await startHelper(path, args, { env, fds: [...fds, ...preserved(preserveFds)] }).ended
+    return status < 0 ? 128 - status : status
+  } catch (cause) {
+    throw missingRuntime(path, cause)
+  }
+}
+
+function preserved(count: number): number[] {
+  return Array.from({ length: count }, (_none, index) => index + 3)
+}
+
+function missingRuntime(path: string, cause: unknown): TpodError {
+  return new TpodError('RUNTIME_MISSING', `run ${path}: ${errorMessage(cause)}`, { cause, remedy: 'install crun or runc' })
+}
+
+async function runWithStreams(path: string, args: readonly string[], { streams, preserveFds, env }: AttachedOptions): Promise<number> {
+  const { spawn } = await import('node:child_process')
   const { stdin, stdout, stderr } = streams
-  const preserved = Array.from({ length: preserveFds }, (_none, index) => index + 3)
   return new Promise((resolve, reject) => {
-    const child = spawn(path, args, { stdio: [source(stdin), source(stdout), source(stderr), ...preserved], env })
-    child.once('error', (cause) => reject(new TpodError('RUNTIME_MISSING', `run ${path}: ${cause.message}`, { cause, remedy: 'install crun or runc' })))
+    const child = spawn(path, args, { stdio: [source(stdin), source(stdout), source(stderr), ...preserved(preserveFds)], env })
+    child.once('error', (cause) => reject(missingRuntime(path, cause)))
     // 'close' waits for our ends of the pipes, which a process that the command left behind may hold: only where there are any.
     child.once(isPiped(stdout) || isPiped(stderr) ? 'close' : 'exit', (code: number | null, signal: NodeJS.Signals | null) => {
       if (code !== null) resolve(code)

@@ -12,9 +12,9 @@ export function readConfig(paths: StatePaths, id: string): ContainerConfig | und
   return readJson<ContainerConfig>(containerPaths(paths, id).config)
 }
 
-/** As recorded; a container that was never started has no file. */
+/** As recorded; a container that was never started has no file, and a power cut in the middle of a start may have emptied it. */
 export function readState(paths: StatePaths, id: string): ContainerState {
-  return readJson<ContainerState>(containerPaths(paths, id).state) ?? createdState(bootId())
+  return readJson<ContainerState>(containerPaths(paths, id).state, 'null') ?? createdState(bootId())
 }
 
 /**
@@ -79,7 +79,7 @@ async function writeJson(path: string, value: unknown, isVolatile: boolean): Pro
   await writeFileAtomic(path, JSON.stringify(value), { mode: 0o600, sync: !isVolatile })
 }
 
-function readJson<T>(path: string): T | undefined {
+function readJson<T>(path: string, whenEmpty = ''): T | undefined {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -89,7 +89,7 @@ function readJson<T>(path: string): T | undefined {
     throw error
   }
   try {
-    return JSON.parse(text) as T
+    return JSON.parse(text === '' ? whenEmpty : text) as T
   } catch (error) {
     throw new TpodError('STATE_CORRUPT', `read ${path}: not JSON`, {
       cause: error, remedy: 'remove the container with: tpod rm --force',

@@ -4,8 +4,11 @@ import { writeState } from './container-files.ts'
 import type { StatePaths } from './container-paths.ts'
 import { bootId } from '../../host/process/liveness.ts'
 
-/** Caller holds the container's lock. Stamps this boot. */
-export async function saveState(paths: StatePaths, config: ContainerConfig, state: ContainerState): Promise<void> {
+/**
+ * Caller holds the container's lock. Stamps this boot. What the next save replaces in a moment (`isPassing`) has to outlive
+ * this process, not a power cut: it is not synced.
+ */
+export async function saveState(paths: StatePaths, config: ContainerConfig, state: ContainerState, { isPassing = false } = {}): Promise<void> {
   state.bootId = bootId()
-  await writeState(paths, config.id, state, config.spec.remove)
+  await writeState(paths, config.id, state, isPassing || config.spec.remove)
 }
