@@ -71,6 +71,7 @@ export async function stageLayerFiles(
       ignoreChownErrors: driverOptions['ignore_chown_errors'] === 'true',
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     })
+    startWriteBack(directory)
     return new StagedLayerFiles(content, files, tarSplit)
   } catch (error) {
     await Promise.all([files.remove(), tarSplit.remove()])
@@ -91,6 +92,19 @@ function spreadLayers(directory: string): void {
     native.setTopDirectory(fd)
   } catch {
     // Only a hint: other file systems know no such flag, and a user may not be allowed to set it.
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * Starts writing this layer to disk while the next ones are unpacked, so that the flush before the image's record
+ * (docs/decisions/0003-durability.md) finds little left. That flush alone is relied on.
+ */
+function startWriteBack(directory: string): void {
+  const fd = openSync(directory, 'r')
+  try {
+    native.syncfs(fd).catch(() => undefined)
   } finally {
     closeSync(fd)
   }
