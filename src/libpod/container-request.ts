@@ -10,7 +10,7 @@ type Described = 'rawImageName' | 'env' | 'mounts' | 'ports' | 'network'
 export interface ContainerRequest extends Partial<Omit<ContainerSpec, Described>> {
   /** A name, also a short one, or an id. */
   image: string
-  /** Nothing of the caller's own environment is added. */
+  /** Nothing of the caller's own environment is added, unless `envHost` or `httpProxy` ask for it. */
   env?: Readonly<Record<string, string>> | readonly EnvVar[]
   /** As for `--volume`: `/host/directory:/in/container:ro`, `name:/in/container`, `/in/container` (anonymous). Host paths are absolute. */
   volumes?: readonly string[]
@@ -57,6 +57,7 @@ export async function containerSpec(config: EngineConfig, request: ContainerRequ
   const defaults = defaultSpec(config)
   return {
     ...defaults,
+    httpProxy: false,
     ...defined(rest),
     rawImageName: image,
     env: env === undefined ? [] : isList(env) ? env : Object.entries(env).map(([name, value]) => ({ name, value })),

@@ -90,6 +90,8 @@ export interface ContainerSpec {
   unsetEnv?: readonly string[]
   /** All that comes from defaults, image and host. */
   unsetEnvAll?: boolean
+  /** The caller's http_proxy, no_proxy, … are passed on, below the image's own; absent: containers.conf's http_proxy decides. */
+  httpProxy?: boolean
   /** The caller's environment, only when envHost. */
   hostEnv?: Readonly<Record<string, string>>
   labels: Readonly<Record<string, string>>

@@ -80,7 +80,7 @@ test('two stores at once know nothing of each other; environments do not bleed b
         return output.trim() + ' ' + exitCode
       }
       console.log(await Promise.all([
-        capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}'], env: { A: '1' } }),
+        capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}\$http_proxy'], env: { A: '1' } }),
         capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}; exit 4'], env: { B: '2' } }),
       ]))
       const { id } = await runContainer(first, { image: 'alpine', name: 'kept', command: ['sleep', '60'], network: 'none' }, { detach: true })
@@ -92,7 +92,7 @@ test('two stores at once know nothing of each other; environments do not bleed b
       console.log(status, JSON.stringify(said))
       await removeContainer(first, id, { force: true, timeoutSec: 0 })
       console.log(await runContainer(second, { image: 'alpine' }, { pull: { policy: 'never' } }).catch((error) => error.code))
-    `, { SECOND: second, SECRET: 'of the program' })
+    `, { SECOND: second, SECRET: 'of the program', http_proxy: 'http://user:word@proxy' })
     assert.deepEqual({ code, stdout }, {
       code: 0,
       stdout: "[ '1 unset unset 0', 'unset 2 unset 4' ]\n1 0 1 0\n7 {\"stdout\":\"fed\\n\",\"stderr\":\"oops\\n\"}\nNO_SUCH_IMAGE\n",

@@ -28,6 +28,14 @@ test('environment: -e, --env-file, image, --env-host, and the last of a repeated
   assert.equal(inside([], 'echo "[$CALLER]"', { env: { CALLER: 'here' } }), '[]')
 })
 
+test('proxies of the caller: passed on below the image\'s, not with --http-proxy=false', () => {
+  const env = { http_proxy: 'http://user:word@proxy:1', NO_PROXY: 'here' }
+  const proxies = (flags: readonly string[]): string => inside(flags, 'echo $http_proxy $NO_PROXY', { env })
+  assert.equal(proxies([]), 'http://user:word@proxy:1 here')
+  assert.equal(proxies(['-e', 'NO_PROXY=there']), 'http://user:word@proxy:1 there')
+  assert.equal(proxies(['--http-proxy=false']), '')
+})
+
 test('exit codes: the command\'s own, a signal\'s, not found, not executable', () => {
   const run = ['run', '--rm', '--network', 'none', image]
   assert.equal(host.tpod([...run, 'sh', '-c', 'exit 42']).code, 42)

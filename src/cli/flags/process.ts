@@ -32,8 +32,6 @@ export const processFlags = {
 
 type Flags = InferredFlags<typeof processFlags>
 
-const proxyNames = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY']
-
 type ProcessSpec = Pick<ContainerSpec, 'env' | 'envHost' | 'groupAdd' | 'init' | 'stdin' | 'terminal' | 'timeoutSec'> & Partial<ContainerSpec>
 
 export function processSpec(flags: Flags, context: SpecContext): ProcessSpec {
@@ -45,6 +43,7 @@ export function processSpec(flags: Flags, context: SpecContext): ProcessSpec {
     ...(flags['unsetenv-all'] ? { unsetEnvAll: true } : {}),
     ...(flags['env-host'] ? { hostEnv: definedOnly(context.env) } : {}),
     groupAdd: flags['group-add'],
+    httpProxy: flags['http-proxy'],
     init: flags.init || flags['init-path'] !== undefined,
     ...(flags['init-path'] === undefined ? {} : { initPath: flags['init-path'] }),
     stdin: flags.interactive,
@@ -59,12 +58,9 @@ export function processSpec(flags: Flags, context: SpecContext): ProcessSpec {
   }
 }
 
-/** Later ones win: the host's proxies, files in order, then --env in order. */
+/** Later ones win: files in order, then --env in order. */
 function environment(flags: Flags, context: SpecContext): EnvVar[] {
   const found = new Map<string, string>()
-  if (flags['http-proxy']) {
-    for (const name of proxyNames) if (context.env[name] !== undefined) found.set(name, context.env[name] ?? '')
-  }
   const typed = [
     ...flags['env-file'].flatMap((path) => readEnvFile(path, context.env)),
     ...flags.env.flatMap((item) => parseEnvFlag(item, context.env)),

@@ -71,7 +71,7 @@ export function resolveContainerConfig(input: ResolveInput): ContainerConfig {
       cwd: posix.normalize(posix.resolve('/', spec.workingDir ?? (image.WorkingDir || '/'))),
       env: resolveEnvironment({
         spec, imageEnv: image.Env ?? [], defaults: engineConfig.containers.env, envHostByDefault: engineConfig.containers.envHost, hostname,
-        ...(engineConfig.containers.httpProxy && input.proxyEnv !== undefined ? { proxyEnv: input.proxyEnv } : {}),
+        ...((spec.httpProxy ?? engineConfig.containers.httpProxy) && input.proxyEnv !== undefined ? { proxyEnv: input.proxyEnv } : {}),
       }),
       user: spec.user ?? image.User ?? '',
     },
