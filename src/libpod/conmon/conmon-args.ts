@@ -7,8 +7,6 @@ export interface ConmonOptions {
   name: string
   bundle: string
   pidFile: string
-  /** Where conmon writes its own pid. */
-  conmonPidFile?: string
   exitDirectory: string
   /** conmon writes `exit` and `oom` here too; the bundle serves. */
   persistDirectory: string
@@ -40,7 +38,6 @@ export function conmonArgs(options: ConmonOptions): string[] {
     '-p', options.pidFile, '-n', options.name, '--exit-dir', options.exitDirectory, '--persist-dir', options.persistDirectory,
     '--full-attach', '-l', logArgument(options.logDriver, options.logPath), '--log-level', 'error',
   ]
-  if (options.conmonPidFile !== undefined) args.push('--conmon-pidfile', options.conmonPidFile)
   for (const argument of options.runtimeArgs) args.push('--runtime-arg', argument)
   if (options.systemdCgroup) args.push('-s')
   // A terminal's input is held open when a client detaches; a pipe's is closed with its last client (conmon's -i).

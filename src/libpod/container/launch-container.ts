@@ -3,7 +3,7 @@
  * the runtime's `create`, then the record with the pid ('initialized'), then `start`, then 'running'. Whatever of it a kill -9
  * leaves, the marker leads the next command to it.
  */
-import { closeSync, mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, writeFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { errorCode } from '../../errors/tpod-error.ts'
 import { detectCgroups, type CgroupInfo } from '../../host/cgroup/detect.ts'
@@ -94,6 +94,8 @@ async function launchSteps(launch: Launch): Promise<LaunchedContainer> {
   const prepared = reservation === undefined ? undefined : network?.prepare(reservation)
   prepared?.catch(() => undefined)
   const pid = await conmon.created
+  // conmon itself writes its pid only where it puts itself into the background.
+  if (config.spec.conmonPidfile !== undefined) writeFileSync(config.spec.conmonPidfile, String(conmon.pid))
   if (filterPath !== undefined) keepCompiledFilter(filterPath, `${runtime.root}/${config.id}`)
   await prepared
   if (reservation !== undefined) await network?.attach(reservation, pid)
@@ -148,7 +150,6 @@ function conmonOptions(launch: Launch, bundle: string): ConmonOptions {
   const conmon: ConmonOptions = {
     containerId: config.id, uuid: config.id, name: config.name, bundle,
     pidFile: config.spec.pidfile ?? `${bundle}/pidfile`,
-    ...(config.spec.conmonPidfile === undefined ? {} : { conmonPidFile: config.spec.conmonPidfile }),
     exitDirectory: engine.state.exits, persistDirectory: bundle,
     runtimePath: runtime.path, runtimeArgs: runtime.globalArgs, systemdCgroup: runtime.systemdCgroup,
     terminal: config.spec.terminal, stdin: config.spec.stdin,

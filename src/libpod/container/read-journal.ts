@@ -60,7 +60,8 @@ function toRecord(entry: JournalEntry): LogRecord {
     time: formatMicroseconds(entry.__REALTIME_TIMESTAMP),
     // conmon's priorities: 6 is standard output, 3 standard error.
     stream: entry.PRIORITY === '3' ? 'stderr' : 'stdout',
-    text: Array.isArray(message) ? Buffer.from(message).toString('utf8') : message ?? '',
+    // A full line comes with its newline.
+    text: (Array.isArray(message) ? Buffer.from(message).toString('utf8') : message ?? '').replace(/\n$/, ''),
     isPartial: entry.CONTAINER_PARTIAL_MESSAGE === 'true',
   }
 }
