@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 export interface Command {
-  argv: readonly string[]
+  /** A function gives each run its own. */
+  argv: readonly string[] | (() => readonly string[])
   /** Runs before each timed run, untimed. */
   before?: () => void
   /** Runs after each timed run, untimed. */
@@ -30,10 +31,11 @@ export interface Measurement {
 export function measureOnce(command: Command, env: Record<string, string>): Measurement {
   command.before?.()
   const report = '/tmp/tpod-bench-rss'
+  const argv = typeof command.argv === 'function' ? command.argv() : command.argv
   const started = process.hrtime.bigint()
-  const result = spawnSync('/usr/bin/time', ['-q', '-f', '%M', '-o', report, ...command.argv], { env, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 })
+  const result = spawnSync('/usr/bin/time', ['-q', '-f', '%M', '-o', report, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 })
   const ms = Number(process.hrtime.bigint() - started) / 1e6
-  if (result.status !== 0) throw new Error(`${command.argv.join(' ')} ended with ${result.status}: ${result.stderr.toString().slice(-800)}`)
+  if (result.status !== 0) throw new Error(`${argv.join(' ')} ended with ${result.status}: ${result.stderr.toString().slice(-800)}`)
   const peakKiB = Number(readFileSync(report, 'utf8').trim().split('\n').at(-1))
   command.after?.()
   return { ms, peakKiB }
