@@ -1,6 +1,7 @@
 /** From what a caller wants to say to a whole ContainerSpec: the defaults of `run IMAGE`, shared by library and command line. */
 import { existsSync } from 'node:fs'
 import type { EngineConfig } from '../config/containers-conf.ts'
+import { TpodError } from '../errors/tpod-error.ts'
 import type { ContainerSpec, EnvVar, MountRequest, NamespaceMode, NetworkMode } from './types.ts'
 import { type NamespaceKind, parseNamespaceMode, parseNetworkMode } from './spec/parse/namespace-mode.ts'
 
@@ -51,10 +52,21 @@ export function configuredNetwork({ netns }: EngineConfig['containers']): string
   return netns === '' || netns === 'private' || netns === 'bridge' ? [] : [netns]
 }
 
-/** Throws BAD_FLAG naming what cannot be parsed. */
+type OptionalName = { [Name in keyof ContainerSpec]-?: undefined extends ContainerSpec[Name] ? Name : never }[keyof ContainerSpec]
+
+/** What a spec may have beyond the defaults; the type sees to it that none is missing here. */
+const optionalNames: Readonly<Record<OptionalName, true>> = {
+  entrypoint: true, command: true, workingDir: true, user: true, hostEnv: true, httpProxy: true, unsetEnv: true, unsetEnvAll: true, stopSignal: true,
+  stopTimeoutSec: true, umask: true, timezone: true, initPath: true, name: true, hostname: true, cidfile: true, pidfile: true, conmonPidfile: true,
+  shmSizeBytes: true, cgroupParent: true, logDriver: true, detachKeys: true,
+}
+
+/** Throws BAD_FLAG naming what cannot be parsed, BAD_REQUEST for a property that nothing would read. */
 export async function containerSpec(config: EngineConfig, request: ContainerRequest): Promise<ContainerSpec> {
   const { image, env, volumes = [], mounts = [], ports = [], network, ...rest } = request
   const defaults = defaultSpec(config)
+  const unknown = Object.keys(rest).find((name) => !Object.hasOwn(defaults, name) && !Object.hasOwn(optionalNames, name))
+  if (unknown !== undefined) throw new TpodError('BAD_REQUEST', `describe a container of ${image}: there is no property ${JSON.stringify(unknown)}`)
   return {
     ...defaults,
     httpProxy: false,
@@ -78,6 +90,8 @@ function isList(env: Readonly<Record<string, string>> | readonly EnvVar[]): env 
 
 async function parseVolumes(volumes: readonly string[]): Promise<MountRequest[]> {
   if (volumes.length === 0) return []
+  const relative = volumes.find((text) => text.startsWith('.'))
+  if (relative !== undefined) throw new TpodError('BAD_REQUEST', `describe a container: the volume ${JSON.stringify(relative)} is not absolute`)
   const { parseVolumeFlag } = await import('./spec/parse/mount-flags.ts')
   return volumes.map((text) => parseVolumeFlag(text, { cwd: '/' }))
 }

@@ -111,7 +111,6 @@ export interface ContainerSpec {
   name?: string
   hostname?: string
   remove: boolean
-  removeImage?: boolean
   cidfile?: string
   pidfile?: string
   conmonPidfile?: string
