@@ -92,7 +92,7 @@ function isFirstSinceBoot(engine: Engine): boolean {
   return !existsSync(`${engine.store.ownRunDirectory}/boot-${bootId()}`)
 }
 
-/** After a reboot: containers whose records say they run, and directories whose storage record was volatile and is gone. */
+/** After a reboot: containers whose records say they run, directories whose storage record was volatile and is gone, and the store's own halves. */
 async function sweepAfterBoot(engine: Engine): Promise<string[]> {
   const { mkdirSync, writeFileSync } = await import('node:fs')
   const done: string[] = []
@@ -111,6 +111,8 @@ async function sweepAfterBoot(engine: Engine): Promise<string[]> {
     if (name.startsWith('boot-')) removeMarker(`${engine.store.ownRunDirectory}/${name}`)
   }
   writeFileSync(`${engine.store.ownRunDirectory}/boot-${bootId()}`, '')
+  // After a power cut there may be halves that no marker tells of. Last: what it cannot remove must not bring us here each time.
+  await engine.store.recover()
   return done
 }
 
