@@ -6,8 +6,8 @@ import { pushToRegistry } from '../support/images.ts'
 import { Terminal } from '../support/terminal.ts'
 
 const host = new TestHost()
-// busybox asks the terminal for its cursor after the prompt
-const prompt = /# (\p{Cc}\[6n)?$/u
+// busybox asks the terminal for its cursor after the prompt, and draws it again when the size comes after the start
+const prompt = /# (\p{Cc}\[(6n|J))?$/u
 
 before(async () => {
   const registry = await host.startRegistry()
