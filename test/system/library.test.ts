@@ -80,7 +80,7 @@ test('two stores at once know nothing of each other; environments do not bleed b
         return output.trim() + ' ' + exitCode
       }
       console.log(await Promise.all([
-        capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}\$http_proxy'], env: { A: '1' } }),
+        capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}$http_proxy'], env: { A: '1' } }),
         capture({ command: ['sh', '-c', 'echo \${A-unset} \${B-unset} \${SECRET-unset}; exit 4'], env: { B: '2' } }),
       ]))
       const { id } = await runContainer(first, { image: 'alpine', name: 'kept', command: ['sleep', '60'], network: 'none' }, { detach: true })
