@@ -39,25 +39,6 @@ export interface ImageSource {
   close(): Promise<void>
 }
 
-/** Where an image is copied to. */
-export interface ImageDestination {
-  readonly description: string
-  hasBlob(digest: string): Promise<boolean>
-  putBlob(blob: AsyncIterable<Uint8Array>, expected: { digest: string; sizeBytes: number }): Promise<void>
-  /** After all its blobs. */
-  putManifest(manifest: RawManifest): Promise<void>
-  close(): Promise<void>
-}
-
-export interface TlsOptions {
-  /** Overrides registries.conf: true = never insecure, false = accept any certificate and plain HTTP. */
-  verify?: boolean
-  /** *.crt (CAs), *.cert with *.key (client): instead of certs.d. */
-  certDirectory?: string
-  /** Searched for HOST[:PORT]/; default /etc/containers/certs.d, /etc/docker/certs.d. */
-  certDirectories?: readonly string[]
-}
-
 /** What pulling needs to know of the machine; assembled once by cli/ or the library's caller. */
 export interface ImageContext {
   store: Store
