@@ -53,7 +53,12 @@ for (const network of ['none', 'bridge']) {
     for (let i = 0; i < kills; i++) {
       await killAfter(host, run, Math.random() * span * 1.1)
       // The name must be free at once or after the monitor's clean-up: never "name in use" for ever.
-      await expectEventually(() => host.tpod(run).code === 0, 'the same run works again')
+      let last = ''
+      await expectEventually(() => {
+        const { code, stderr } = host.tpod(run)
+        last = `${code}: ${stderr}`
+        return code === 0
+      }, () => `the same run works again after kill ${i + 1}; it says ${last}`)
     }
     await expectEventually(() => host.tpodOk(['ps', '-aq']) === '', 'no container is listed')
     host.tpodOk(run)
