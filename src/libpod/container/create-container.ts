@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
@@ -10,6 +10,7 @@ import { containerPaths } from '../state/container-paths.ts'
 import { ownMarker, type RecordMetadata } from '../state/find-container.ts'
 import { removeMarker } from '../state/live-marker.ts'
 import { checkContainerName } from './container-name.ts'
+import { removalMark } from './delete-records.ts'
 import { provideImage, type ProvidedImage, type ProvideImageOptions } from './provide-image.ts'
 
 export interface CreateOptions {
@@ -28,13 +29,31 @@ export interface CreateOptions {
  * Throws NO_SUCH_IMAGE and what a pull throws, CONTAINER_NAME_IN_USE, and what resolving the configuration throws.
  */
 export async function createContainer(engine: Engine, request: ContainerRequest | ContainerSpec, options: CreateOptions = {}): Promise<ContainerConfig> {
+  const { config, settle } = await createToRun(engine, request, options, 'stays')
+  settle()
+  return config
+}
+
+export interface UnsettledContainer {
+  config: ContainerConfig
+  /** Ends the creation: from here on the container outlives this process. Idempotent. */
+  settle: () => void
+}
+
+/**
+ * As createContainer, for who goes on to start it: until `settle` a death of this process takes a container that is asked to be
+ * removed at its end away again, whole as it is. Call it when the live marker stands, and before anything that deletes the container.
+ */
+export async function createToRun(
+  engine: Engine, request: ContainerRequest | ContainerSpec, options: CreateOptions = {}, ifKilled: 'stays' | 'goes' = 'goes',
+): Promise<UnsettledContainer> {
   const spec = await wholeSpec(engine, request)
   if (spec.name !== undefined) checkContainerName(spec.name)
   if (spec.name !== undefined && options.replace === true) await removeHolder(engine, spec.name)
   for (let race = 1; ; race++) {
     const image = await provideImage(engine, spec.rawImageName, options.pull ?? {}, options.signal)
     try {
-      return await createFromImage(engine, spec, image, options)
+      return await createFromImage(engine, spec, image, { ...options, goesIfKilled: ifKilled === 'goes' && spec.remove })
     } catch (error) {
       // Another process removed the image between our finding it and our holding on to it: find or pull it again.
       if (!imageVanished.has(errorCode(error) ?? '') || race >= maxImageRaces) throw error
@@ -45,17 +64,16 @@ export async function createContainer(engine: Engine, request: ContainerRequest 
 const imageVanished: ReadonlySet<string> = new Set(['NO_SUCH_IMAGE', 'NO_SUCH_IMAGE_DATA', 'LAYER_PARENT_GONE'])
 const maxImageRaces = 8
 
-async function createFromImage(engine: Engine, spec: ContainerSpec, image: ProvidedImage, options: CreateOptions): Promise<ContainerConfig> {
+async function createFromImage(engine: Engine, spec: ContainerSpec, image: ProvidedImage, options: CreateOptions & { goesIfKilled: boolean }): Promise<UnsettledContainer> {
   const { resolveContainer } = await import('./resolve-container.ts')
   const config = await resolveContainer(engine, spec, { id: randomBytes(32).toString('hex'), image, createCommand: [...options.createCommand ?? []] })
   try {
-    await recordContainer(engine, config)
+    return await recordContainer(engine, config, options.goesIfKilled)
   } catch (error) {
     // The name may be held by what a killed tpod left.
     if (errorCode(error) !== 'CONTAINER_NAME_IN_USE' || !await freeName(engine)) throw error
-    await recordContainer(engine, config)
+    return recordContainer(engine, config, options.goesIfKilled)
   }
-  return config
 }
 
 async function wholeSpec(engine: Engine, request: ContainerRequest | ContainerSpec): Promise<ContainerSpec> {
@@ -68,10 +86,18 @@ async function wholeSpec(engine: Engine, request: ContainerRequest | ContainerSp
  * Marker, storage record, config.json, marker away: whoever finds a marker without a living owner knows that the creation was
  * broken off (recover). config.json is written last, so a container that has one is whole.
  */
-async function recordContainer(engine: Engine, config: ContainerConfig): Promise<void> {
+async function recordContainer(engine: Engine, config: ContainerConfig, goesIfKilled: boolean): Promise<UnsettledContainer> {
   const own = containerPaths(engine.state, config.id)
   const pending = await LockFile.acquire(own.pending, 'write')
+  let isSettled = false
+  const settle = (): void => {
+    if (isSettled) return
+    isSettled = true
+    removeMarker(own.pending)
+    pending.release()
+  }
   try {
+    if (goesIfKilled) writeFileSync(own.pending, removalMark)
     mkdirSync(own.directory, { recursive: true, mode: 0o700 })
     const metadata: RecordMetadata = {
       'image-name': config.imageName, 'image-id': config.imageId, name: config.name,
@@ -81,20 +107,20 @@ async function recordContainer(engine: Engine, config: ContainerConfig): Promise
       id: config.id, names: [config.name], imageId: config.imageId, metadata: JSON.stringify(metadata), volatile: config.spec.remove,
     })
     await writeConfig(engine.state, config)
-    if (config.spec.cidfile !== undefined) await writeIdFile(config.spec.cidfile, config.id)
-    removeMarker(own.pending)
+    if (config.spec.cidfile !== undefined) writeIdFile(config.spec.cidfile, config.id)
+    return { config, settle }
   } catch (error) {
-    await engine.store.deleteContainer(config.id)
-    rmSync(own.directory, { recursive: true, force: true })
-    removeMarker(own.pending)
+    try {
+      await engine.store.deleteContainer(config.id)
+      rmSync(own.directory, { recursive: true, force: true })
+    } finally {
+      settle()
+    }
     throw error
-  } finally {
-    pending.release()
   }
 }
 
-async function writeIdFile(path: string, id: string): Promise<void> {
-  const { writeFileSync } = await import('node:fs')
+function writeIdFile(path: string, id: string): void {
   try {
     writeFileSync(path, id, { flag: 'wx', mode: 0o644 })
   } catch (error) {

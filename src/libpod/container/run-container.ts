@@ -3,10 +3,10 @@ import type { Engine } from '../engine.ts'
 import { throwIfAborted } from '../../errors/tpod-error.ts'
 import type { ContainerRequest } from '../container-request.ts'
 import type { ContainerConfig, ContainerSpec } from '../types.ts'
-import { withContainerLock } from '../state/container-lock.ts'
-import { ownLive } from '../state/live-marker.ts'
+import { tryWithContainerLock, withContainerLock, type LockedContainer } from '../state/container-lock.ts'
+import { markLive, ownLive } from '../state/live-marker.ts'
 import type { AttachStreams } from './attach-streams.ts'
-import { createContainer, type CreateOptions } from './create-container.ts'
+import { createToRun, type CreateOptions, type UnsettledContainer } from './create-container.ts'
 import { launchContainer, type LaunchedContainer } from './launch-container.ts'
 import { removeAfterFailedStart, stayAttached, type StartResult } from './start-container.ts'
 
@@ -29,32 +29,41 @@ export interface RunOptions extends CreateOptions {
  * Throws what create and start throw, with podman's exit codes (125, 126, 127) in the error.
  */
 export async function runContainer(engine: Engine, request: ContainerRequest | ContainerSpec, options: RunOptions = {}): Promise<StartResult> {
-  const config = await createContainer(engine, request, options)
-  options.onCreated?.(config)
+  const { config, settle } = await createToRun(engine, request, options)
   let owner: LockFile | undefined
   try {
-    const launched = await launchNew(engine, config, options, (lock) => { owner = lock })
+    options.onCreated?.(config)
+    const launched = await launchNew(engine, { config, settle }, options, (lock) => { owner = lock })
     const result = owner === undefined ? { id: config.id } : await stayUnlessAborted(engine, config.id, options.signal, stayAttached(engine, config.id, launched, owner))
     await launched.recovery
     return result
   } finally {
+    settle()
     owner?.release()
   }
 }
 
 async function launchNew(
-  engine: Engine, config: ContainerConfig, options: RunOptions, onOwned: (owner: LockFile) => void,
+  engine: Engine, { config, settle }: UnsettledContainer, options: RunOptions, onOwned: (owner: LockFile) => void,
 ): Promise<LaunchedContainer> {
   const { onWarning } = options
   try {
     throwIfAborted(options.signal)
-    return await withContainerLock(engine.state, config.id, async (locked) => {
-      if (options.detach === true) return launchContainer(engine, locked.config, { isForeground: false, onWarning })
+    const launch = async (locked: LockedContainer): Promise<LaunchedContainer> => {
       // Under the container's lock: a marker that nobody holds yet looks like a dead process's to recover.
-      onOwned(await ownLive(engine.state, config.id))
+      if (options.detach === true) markLive(engine.state, config.id)
+      else onOwned(await ownLive(engine.state, config.id))
+      settle()
+      if (options.detach === true) return launchContainer(engine, locked.config, { isForeground: false, onWarning })
       return launchContainer(engine, locked.config, { isForeground: true, streams: options.streams ?? {}, onWarning })
-    })
+    }
+    const launched = await tryWithContainerLock(engine.state, config.id, launch)
+    if (launched !== undefined) return launched
+    // Somebody is at work on it already and may be waiting for the creation's marker: no waiting while we hold that.
+    settle()
+    return await withContainerLock(engine.state, config.id, launch)
   } catch (error) {
+    settle()
     if (config.spec.remove) await removeAfterFailedStart(engine, config)
     throw error
   }

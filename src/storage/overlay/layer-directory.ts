@@ -36,8 +36,9 @@ export async function createLayerDirectory({ overlay, id, parentDirectory, conte
   else renameSync(content, diff)
   inheritRoot(diff, parentDirectory)
   const short = newShortId()
-  symlinkSync(`../${id}/diff`, `${overlay}/l/${short}`)
+  // The name first: whoever clears away after a crash, podman too, finds the symbolic link only through it.
   writeFileAtomicSync(`${directory}/link`, short, { mode: 0o644, sync: false })
+  symlinkSync(`../${id}/diff`, `${overlay}/l/${short}`)
   makeDirectory(`${directory}/work`, 0o700)
   makeDirectory(`${directory}/merged`, 0o700)
   if (lower === undefined) makeDirectory(`${directory}/empty`, 0o700)
