@@ -2,6 +2,7 @@
 import { ExitCode } from '../errors/exit-codes.ts'
 import { TpodError, errorMessage } from '../errors/tpod-error.ts'
 import { writeError } from './output.ts'
+import { remedyByCode } from './remedies.ts'
 
 export interface ErrorContext {
   /** `tpod run`: for the hint under usage errors. */
@@ -21,7 +22,8 @@ export function reportError(error: unknown, context: ErrorContext): number {
   if (error instanceof TpodError) {
     const lines = [`Error: ${oneLine(error.message)}`]
     if (error.code === 'USAGE') lines.push(`See '${context.commandLine} --help'`)
-    if (error.remedy && (context.program ?? 'tpod') === 'tpod') lines.push(`Hint: ${oneLine(error.remedy)}`)
+    const remedy = error.remedy ?? remedyByCode[error.code]
+    if (remedy && (context.program ?? 'tpod') === 'tpod') lines.push(`Hint: ${oneLine(remedy)}`)
     if (context.debug) lines.push(stackOf(error))
     writeError(lines.join('\n') + '\n')
     return error.exitCode ?? ExitCode.engineFailure

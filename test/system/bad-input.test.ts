@@ -54,9 +54,14 @@ const cases: [name: string, args: string[], code: number, pattern: RegExp][] = [
   ['bad filter', ['ps', '--filter', 'nonsense=1'], 125, /nonsense/],
   ['registry down', ['pull', '--retry', '0', '--tls-verify=false', '127.0.0.1:1/x/y'], 125, /127\.0\.0\.1:1/],
 ]
+/** Whose remedy is more than what the message says already. */
+const withRemedy = new Set(['unknown image', 'unknown network', 'missing volume source', 'bad user', 'command not found', 'command not executable', 'unknown runtime', 'missing conmon', 'unknown container', 'exec in unknown container', 'rm unknown container', 'rmi unknown image', 'registry down'])
+
 for (const [name, args, code, pattern] of cases) {
   test(`${name}: exit ${code}`, () => {
-    assertRefused(host.tpod(args), code, pattern)
+    const result = host.tpod(args)
+    assertRefused(result, code, pattern)
+    if (withRemedy.has(name)) assert.match(result.stderr, /^Hint: ./m)
     assert.equal(host.tpodOk(['ps', '-aq']), '')
   })
 }
