@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { TestHost } from '../support/host.ts'
 import { buildLayeredImage, pushToRegistry } from '../support/images.ts'
-import { assertNoHalfLayers, assertStoreHealthy } from '../support/invariants.ts'
+import { assertLayersWhole, assertNoHalfLayers, assertStoreHealthy } from '../support/invariants.ts'
 import { killAfter, typicalMs } from '../support/kill.ts'
 
 const kills = Number(process.env['TPOD_KILLS'] ?? 12)
@@ -37,6 +37,7 @@ test(`a pull killed ${kills} times leaves nothing half-made`, async () => {
   host.tpodOk(pull)
   assert.equal(host.podmanOk(['run', '--rm', '--network', 'none', reference, 'echo', 'whole']), 'whole')
   assertStoreHealthy(host)
+  await assertLayersWhole(host)
 })
 
 function assertStoreHealthyAfterRecovery(): void {

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { churn } from '../support/churn.ts'
 import { expectOk, TestHost } from '../support/host.ts'
 import { buildLayeredImage, pushToRegistry, registryLayers } from '../support/images.ts'
-import { assertStoreHealthy } from '../support/invariants.ts'
+import { assertLayersWhole, assertStoreHealthy } from '../support/invariants.ts'
 
 const host = new TestHost()
 let registry = ''
@@ -86,6 +86,7 @@ test('both pulling, running and removing at once leave the store clean', { timeo
   host.podman(['rm', '-a', '-f'])
   for (const reference of references) host.tpodOk(['pull', '-q', '--tls-verify=false', reference])
   assertStoreHealthy(host)
+  await assertLayersWhole(host)
   assert.equal(host.podmanOk(['run', '--rm', '--network', 'none', references[0] as string, 'echo', 'fine']), 'fine')
   assert.ok(readFileSync(join(host.graphRoot, 'overlay-images/images.json'), 'utf8').startsWith('['))
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { openStore } from '../../src/storage/open-store.ts'
 import type { TestHost } from './host.ts'
 
 interface ListedImage {
@@ -34,4 +35,11 @@ export function assertNoHalfLayers(host: TestHost): void {
   assert.equal(links.length, ids.length)
   const staging = join(overlay, 'staging')
   assert.deepEqual(existsSync(staging) ? readdirSync(staging) : [], [])
+}
+
+/** Reads every layer back and compares it with its recorded digest. */
+export async function assertLayersWhole(host: TestHost): Promise<void> {
+  const store = await openStore({ graphRoot: host.graphRoot, runRoot: host.runRoot, driver: 'overlay', driverOptions: {}, additionalImageStores: [], userXattr: false })
+  assert.ok((await store.listLayers()).length > 0, 'there are layers to check')
+  assert.deepEqual(await store.checkLayers(), [])
 }
