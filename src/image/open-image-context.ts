@@ -18,6 +18,8 @@ export interface ImageContextOptions {
   architecture: string
   /** ~/.config/containers/certs.d comes first for users other than root. */
   certDirectories?: readonly string[]
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
+  proxyEnv?: Readonly<Record<string, string | undefined>>
   userAgent?: string
 }
 
@@ -31,6 +33,7 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
     policy: () => (policy ??= import('../config/policy.ts').then(({ loadPolicy }) => loadPolicy(options.policyPaths ?? ['/etc/containers/policy.json']))),
     platform: hostPlatform(options.architecture),
     certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
+    ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
     userAgent: options.userAgent ?? 'tpod',
   }
 }

@@ -33,7 +33,7 @@ const defaultRetries = 3
  * config. Until the last step nothing is listed; a crash leaves at most layers that the next pull reuses. Holds no lock
  * while it waits for the network. Several processes may pull the same image at once.
  *
- * Throws NO_SUCH_IMAGE (policy never), BAD_REFERENCE, SHORT_NAME_*, REGISTRY_*, MANIFEST_UNKNOWN, BAD_MANIFEST,
+ * Throws NO_SUCH_IMAGE (policy never), BAD_REFERENCE, SHORT_NAME_*, REGISTRY_*, PROXY_*, BAD_PROXY, MANIFEST_UNKNOWN, BAD_MANIFEST,
  * NO_MATCHING_PLATFORM, DIGEST_MISMATCH, BLOB_*, POLICY_*, DISK_FULL.
  */
 export async function pullImage(context: ImageContext, name: string, options: PullOptions = {}): Promise<PulledImage> {
@@ -102,7 +102,8 @@ async function pullFromEndpoint(context: ImageContext, candidate: QualifiedRefer
 }
 
 async function openSource(context: ImageContext, endpoint: PullEndpoint, shownAs: string, options: PullOptions): Promise<ImageSource> {
-  const { openRegistrySource } = await import('./registry/registry-source.ts')
+  const [{ openRegistrySource }, { proxyRules }] = await Promise.all([import('./registry/registry-source.ts'), import('./registry/proxy-rules.ts')])
+  const proxyFor = proxyRules(context.proxyEnv ?? {})
   const insecure = options.tlsVerify === undefined ? endpoint.insecure : !options.tlsVerify
   const credentials = options.credentials ?? context.credentials
   const { onProgress } = options
@@ -112,6 +113,7 @@ async function openSource(context: ImageContext, endpoint: PullEndpoint, shownAs
       certDirectories: context.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
       ...(options.certDirectory === undefined ? {} : { certDirectory: options.certDirectory }),
     },
+    ...(proxyFor === undefined ? {} : { proxyFor }),
     credentials: () => credentials.find(endpoint.reference.name),
     userAgent: context.userAgent ?? 'tpod',
     stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
@@ -121,7 +123,7 @@ async function openSource(context: ImageContext, endpoint: PullEndpoint, shownAs
   })
 }
 
-const elsewhere = /^(?:REGISTRY_|MANIFEST_|BLOB_|BAD_MANIFEST|BAD_CONFIG|BAD_DIGEST|BODY_TOO_LARGE|BROKEN_TRANSFER|DIGEST_MISMATCH|UNSUPPORTED_MANIFEST|NO_MATCHING_PLATFORM|AUTH_REALM|CERTIFICATE_|ARCHIVE_|POLICY_REJECTED)/
+const elsewhere = /^(?:REGISTRY_|PROXY_|MANIFEST_|BLOB_|BAD_MANIFEST|BAD_CONFIG|BAD_DIGEST|BODY_TOO_LARGE|BROKEN_TRANSFER|DIGEST_MISMATCH|UNSUPPORTED_MANIFEST|NO_MATCHING_PLATFORM|AUTH_REALM|CERTIFICATE_|ARCHIVE_|POLICY_REJECTED)/
 
 /** Another mirror or candidate may help against what a registry does wrong, not against a full disk here. */
 function mayTryElsewhere(error: unknown): boolean {

@@ -49,6 +49,8 @@ export interface ImageContext {
   platform: Platform
   /** Directories holding HOST[:PORT]/ with certificates. */
   certDirectories?: readonly string[]
+  /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY in either case; absent: registries are reached without a proxy. */
+  proxyEnv?: Readonly<Record<string, string | undefined>>
   userAgent?: string
 }
 

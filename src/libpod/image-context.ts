@@ -39,7 +39,16 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
     policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'],
     architecture: process.arch,
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
+    proxyEnv: { ...engineEnvironment(engine), ...env },
     userAgent: engine.options.userAgent ?? 'tpod',
   })
   return access.credentials === undefined ? context : { ...context, credentials: fixedCredentials(access.credentials) }
+}
+
+/** `env` of containers.conf's [engine], where many set the proxy; the caller's own environment goes before it. */
+function engineEnvironment(engine: Engine): Record<string, string> {
+  return Object.fromEntries(engine.config.engine.env.flatMap((entry) => {
+    const end = entry.indexOf('=')
+    return end < 1 ? [] : [[entry.slice(0, end), entry.slice(end + 1)]]
+  }))
 }

@@ -6,6 +6,7 @@ import type { Authorizer } from './authorizer.ts'
 import { headerOf, openConnections } from './http.ts'
 import type { HttpConnections, HttpResponse } from './http.ts'
 import { connectionError, mayBePlainHttp, statusError } from './registry-errors.ts'
+import type { ProxyRules } from './proxy-rules.ts'
 import { isTemporaryStatus, parseRetryAfter, TemporaryStatus, withRetry } from './retry.ts'
 import { readTlsMaterial } from './tls.ts'
 import type { TlsSearch } from './tls.ts'
@@ -16,6 +17,8 @@ export interface RegistryClientOptions {
   /** Path on that host. */
   repository: string
   tls: TlsSearch
+  /** Absent: no request goes through a proxy. */
+  proxyFor?: ProxyRules
   credentials: () => Promise<Credentials | undefined>
   userAgent: string
   stallTimeoutMs: number
@@ -49,7 +52,7 @@ const maxRedirects = 10
 export async function openRegistryClient(options: RegistryClientOptions): Promise<RegistryClient> {
   const apiHost = options.host === 'docker.io' ? 'registry-1.docker.io' : options.host
   const tls = await readTlsMaterial(options.host, options.tls)
-  const connections = await openConnections(tls, options.stallTimeoutMs)
+  const connections = await openConnections(tls, options.stallTimeoutMs, options.proxyFor)
   const authorizer = createAuthorizer({ connections, credentials: options.credentials, userAgent: options.userAgent })
   const session: Session = { options, connections, authorizer, apiHost, scheme: options.tls.insecure ? undefined : 'https:' }
   return {

@@ -2,11 +2,13 @@
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { readBody } from './http.ts'
 import type { HttpResponse } from './http.ts'
+import { TemporaryStatus } from './retry.ts'
 
 const maxErrorBytes = 64 * 1024
 
 /** For a failure below HTTP. `what` = action and object, e.g. "pull HOST/NAME:TAG". */
 export function connectionError(what: string, host: string, cause: unknown): Error {
+  if (cause instanceof TpodError && cause.code.startsWith('PROXY_')) return new TpodError(cause.code, `${what}: ${cause.message}`, { cause, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) })
   if (cause instanceof TpodError) return cause.code === 'BROKEN_TRANSFER' ? new TpodError('REGISTRY_UNREACHABLE', `${what}: ${cause.message}`, { cause, remedy: 'try again; the network or the registry is unreliable' }) : cause
   const code = errorCode(cause) ?? ''
   const message = errorMessage(cause)
@@ -27,17 +29,18 @@ export function connectionError(what: string, host: string, cause: unknown): Err
   return new TpodError('REGISTRY_UNREACHABLE', `${what}: connect to ${host}: ${shorten(message)}`, { cause, remedy })
 }
 
-/** True when HTTPS failed in a way that plain HTTP might not: no TLS there, nobody on the port, hang-up in the handshake. */
-export function mayBePlainHttp(cause: unknown): boolean {
+/** True when HTTPS failed in a way that plain HTTP might not: no TLS there, nobody on the port, hang-up in the handshake, a proxy that makes no tunnel to it. */
+export function mayBePlainHttp(failure: unknown): boolean {
+  const cause = failure instanceof TemporaryStatus ? failure.final : failure
   const code = errorCode(cause) ?? ''
-  return isPlainHttpAnswer(code, errorMessage(cause)) || /^(?:ECONNREFUSED|ECONNRESET|EPROTO|EPIPE|ETIMEDOUT|ERR_SSL|ERR_TLS|BROKEN_TRANSFER)/.test(code)
+  return isPlainHttpAnswer(code, errorMessage(cause)) || /^(?:ECONNREFUSED|ECONNRESET|EPROTO|EPIPE|ETIMEDOUT|ERR_SSL|ERR_TLS|BROKEN_TRANSFER|PROXY_REFUSED)/.test(code)
 }
 
 /** For an answer other than success. Reads (and bounds) its body. `missing` is the code for 404. */
 export async function statusError(what: string, response: HttpResponse, missing: string): Promise<TpodError> {
   const host = response.url.host
   const said = await registryMessage(response)
-  const suffix = said === '' ? '' : `: ${said}`
+  const suffix = `${response.proxy === undefined ? '' : ` (through proxy ${response.proxy.shown})`}${said === '' ? '' : `: ${said}`}`
   const { status } = response
   if (status === 401) {
     return new TpodError('REGISTRY_UNAUTHORIZED', `${what}: ${host} wants a login (401)${suffix}`, { remedy: `podman login ${host}, or --creds USER:PASSWORD; check the name too` })

@@ -96,8 +96,8 @@ function startOf(response: HttpResponse, position: number, what: string): number
 
 function isResumable(error: unknown, position: number): boolean {
   if (!(error instanceof TpodError)) return false
-  // Refused in the middle of a blob: the registry is being restarted.
-  return error.code === 'BROKEN_TRANSFER' || (error.code === 'REGISTRY_UNREACHABLE' && position > 0)
+  // Refused in the middle of a blob: the registry, or the proxy, is being restarted.
+  return error.code === 'BROKEN_TRANSFER' || (/^(?:REGISTRY_UNREACHABLE|PROXY_UNREACHABLE|PROXY_REFUSED)$/.test(error.code) && position > 0)
 }
 
 function truncation(failure: unknown, what: string, position: number, sizeBytes: number | undefined): unknown {

@@ -73,7 +73,8 @@ async function readPem(path: string): Promise<string> {
   }
 }
 
-async function readSystemBundle(): Promise<string | undefined> {
+/** The CAs that this machine trusts; undefined where no bundle is found: the runtime's own list. */
+export async function readSystemBundle(): Promise<string | undefined> {
   for (const path of systemBundles) {
     const text = await readFile(path, 'utf8').catch(() => undefined)
     if (text !== undefined && text.includes('BEGIN CERTIFICATE')) return text
