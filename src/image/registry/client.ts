@@ -108,11 +108,16 @@ async function sendToRegistry(session: Session, request: RegistryRequest): Promi
     session.scheme = 'https:'
     return response
   } catch (error) {
-    if (request.signal?.aborted || !mayBePlainHttp(error)) throw error
+    if (request.signal?.aborted || !(mayBePlainHttp(error) || isOnlyPlainProxied(session, error))) throw error
   }
   const response = await followRedirects(session, request, 'http:')
   session.scheme = 'http:'
   return response
+}
+
+/** Behind a proxy for plain HTTP alone the registry's name may be unknown here, or its network out of reach. */
+function isOnlyPlainProxied({ options: { proxyFor }, apiHost }: Session, error: unknown): boolean {
+  return proxyFor !== undefined && !(error instanceof TpodError) && proxyFor(new URL(`https://${apiHost}`)) === undefined && proxyFor(new URL(`http://${apiHost}`)) !== undefined
 }
 
 async function followRedirects(session: Session, request: RegistryRequest, scheme: string): Promise<HttpResponse> {

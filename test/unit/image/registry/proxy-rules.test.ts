@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { proxyRules } from '../../../../src/image/registry/proxy-rules.ts'
 
 const proxyOf = (env: Record<string, string>, url: string): string | undefined => proxyRules(env)?.(new URL(url))?.shown
+const find = (value: string) => proxyRules({ HTTPS_PROXY: value })!(new URL('https://quay.io/'))!
 
 test('the scheme of the target chooses the variable; upper case wins, empty counts as absent', () => {
   const env = { HTTPS_PROXY: 'http://a:1', https_proxy: 'http://b:1', HTTP_PROXY: '', http_proxy: 'http://c' }
@@ -14,7 +15,6 @@ test('the scheme of the target chooses the variable; upper case wins, empty coun
 })
 
 test('a proxy is a URL or HOST:PORT; its login goes into the header and nowhere else', () => {
-  const find = (value: string) => proxyRules({ HTTPS_PROXY: value })!(new URL('https://quay.io/'))!
   assert.deepEqual(find('proxy.corp:3128'), { protocol: 'http:', host: 'proxy.corp', port: 3128, shown: 'http://proxy.corp:3128', variable: 'HTTPS_PROXY' })
   assert.equal(find('https://[fd00::1]').port, 443)
   assert.equal(find('https://[fd00::1]').host, 'fd00::1')
