@@ -41,6 +41,11 @@ export class TestProxy {
 
   close(): void {
     this.server.close()
+    this.breakConnections()
+  }
+
+  /** As a restart does; new connections are accepted. */
+  breakConnections(): void {
     for (const socket of this.sockets) socket.destroy()
   }
 

@@ -24,7 +24,7 @@ const openssl = (...args: string[]): string => expectOk(['openssl'], host.run('o
 function makeCertificates(): void {
   mkdirSync(path('certs'))
   openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', path('ca.key'), '-out', path('certs/ca.crt'), '-days', '2', '-subj', '/CN=tpod test CA')
-  for (const [name, extension] of [['server', 'subjectAltName=DNS:reg.test'], ['proxy', 'subjectAltName=IP:127.0.0.1'], ['certs/client', 'extendedKeyUsage=clientAuth']] as const) {
+  for (const [name, extension] of [['server', 'subjectAltName=DNS:reg.test,IP:192.0.2.7'], ['proxy', 'subjectAltName=IP:127.0.0.1'], ['certs/client', 'extendedKeyUsage=clientAuth']] as const) {
     openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', path(`${name}.key`), '-out', path('request.csr'), '-subj', `/CN=${name.replace('certs/', '')}`)
     openssl('x509', '-req', '-in', path('request.csr'), '-CA', path('certs/ca.crt'), '-CAkey', path('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', host.writeFile('extension', extension), '-out', path(`${name}.cert`))
   }
@@ -91,17 +91,28 @@ test('an HTTPS registry with its own CA and a client certificate, through a prox
   assert.ok(proxy.seen.length <= 3, proxy.seen.join())
 })
 
+test('a registry by address: its certificate is checked for the address', async () => {
+  const { proxy, address } = await openProxy({ hosts: { '192.0.2.7:5000': securePort, '192.0.2.8:5000': securePort } })
+  const result = await pull(['--cert-dir', path('certs'), '192.0.2.7:5000/layers'], { HTTPS_PROXY: address })
+  assert.equal(result.code, 0, result.stderr)
+  assert.equal(proxy.seen[0], 'CONNECT 192.0.2.7:5000')
+  const other = await pull(['--cert-dir', path('certs'), '192.0.2.8:5000/layers'], { HTTPS_PROXY: address })
+  assert.match(other.stderr, /certificate of 192\.0\.2\.8:5000 not trusted/)
+})
+
 test('the certificate that counts is the registry’s, also in a tunnel', async () => {
   const { address } = await openProxy({ hosts: { 'reg.test:5000': securePort, 'other.test:5000': securePort } })
   const unknown = await pull([image], { HTTPS_PROXY: address })
   assert.match(unknown.stderr, /certificate of reg\.test:5000 not trusted/)
   const wrongName = await pull(['--cert-dir', path('certs'), 'other.test:5000/layers'], { HTTPS_PROXY: address })
-  assert.match(wrongName.stderr, /TLS|certificate/)
+  assert.match(wrongName.stderr, /certificate of other\.test:5000 not trusted/)
   assert.equal(wrongName.code, 125)
 })
 
 test('a plain registry is asked through the proxy by whole URLs; NO_PROXY and loopback go around it', async () => {
   const { proxy, address } = await openProxy({ hosts: { 'reg.test:5000': plainPort } })
+  assert.match((await pull([image], { HTTPS_PROXY: address })).stderr, /reg\.test:5000 answers in plain HTTP, not HTTPS/)
+  proxy.seen.length = 0
   const env = { HTTP_PROXY: `http://${address}` }
   const result = await pull(['--tls-verify=false', image], { ...env, NO_PROXY: 'example.org,10.0.0.0/8' })
   assert.equal(result.code, 0, result.stderr)

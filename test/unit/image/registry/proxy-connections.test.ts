@@ -93,6 +93,31 @@ test('a proxy that is not there is not taken for the registry', async () => {
   }
 })
 
+test('a blob goes on where it was when the proxy is restarted', async () => {
+  const blob = Buffer.alloc(300_000, 'layer bytes ')
+  const ranges: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    const start = Number(/\d+/.exec(request.headers.range ?? '')?.[0] ?? 0)
+    ranges.push(request.headers.range)
+    response.writeHead(start === 0 ? 200 : 206, { 'content-length': blob.length - start, 'content-range': `bytes ${start}-${blob.length - 1}/${blob.length}` })
+    if (start === 0) response.write(blob.subarray(0, 100_000))
+    else response.end(blob.subarray(start))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push({ close: () => (server.closeAllConnections(), server.close()) })
+  const { proxy, env } = await openProxy({ hosts: { 'reg.test:5000': (server.address() as AddressInfo).port } })
+  const image = await source({ HTTP_PROXY: env.HTTP_PROXY! })
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of image.getBlob(`sha256:${'0'.repeat(64)}`, { sizeBytes: blob.length })) {
+    chunks.push(Buffer.from(chunk))
+    size += chunk.length
+    if (size === 100_000) proxy.breakConnections()
+  }
+  assert.ok(Buffer.concat(chunks).equals(blob))
+  assert.deepEqual(ranges, [undefined, 'bytes=100000-'])
+})
+
 test('a proxy that never answers ends with the stall time, and at once by a signal', async () => {
   const { env } = await openProxy({ hosts: {}, silent: true })
   const tls = { insecure: false, certDirectories: [] }
