@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Outcome } from '../errors/outcome.ts'
 import { TpodError, errorMessage } from '../errors/tpod-error.ts'
 import type { Engine } from '../libpod/engine.ts'
-import { listContainerIds, observeState, readConfig } from '../libpod/state/container-files.ts'
+import { listContainerIds, observeState, readConfig, unlessDamaged } from '../libpod/state/container-files.ts'
 import type { ContainerStatus } from '../libpod/types.ts'
 import { bool, csv, list } from './options.ts'
 
@@ -41,7 +41,7 @@ export async function selectContainers(engine: Engine, selection: Selection): Pr
 
 /** The container that was created last. Throws NO_SUCH_CONTAINER. */
 export function latestContainer(engine: Engine): string {
-  const configs = listContainerIds(engine.state).flatMap((id) => readConfig(engine.state, id) ?? [])
+  const configs = listContainerIds(engine.state).flatMap((id) => unlessDamaged(() => readConfig(engine.state, id)) ?? [])
   configs.sort((a, b) => Date.parse(b.created) - Date.parse(a.created))
   const latest = configs[0]
   if (!latest) throw new TpodError('NO_SUCH_CONTAINER', 'no containers to act on: no such container')
@@ -67,7 +67,10 @@ export async function actOnEach<T>(names: readonly string[], act: (name: string)
 }
 
 function hasState(engine: Engine, id: string, states: readonly ContainerStatus[] | undefined): boolean {
-  return states === undefined || states.includes(observeState(engine.state, id).status)
+  if (states === undefined) return true
+  const state = unlessDamaged(() => observeState(engine.state, id))
+  // What a damaged one does nobody knows: the command says so for it, after acting on the others.
+  return state === undefined || states.includes(state.status)
 }
 
 async function filteredIds(engine: Engine, filter: readonly string[], states: readonly ContainerStatus[] | undefined): Promise<string[]> {

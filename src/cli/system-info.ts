@@ -6,7 +6,7 @@ import { detectCgroups } from '../host/cgroup/detect.ts'
 import { runCommand } from '../host/process/run.ts'
 import { readSecurityFacts } from '../host/security/security-facts.ts'
 import type { Engine } from '../libpod/engine.ts'
-import { listContainerIds, observeState } from '../libpod/state/container-files.ts'
+import { listContainerIds, observeState, unlessDamaged } from '../libpod/state/container-files.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import { version } from './version.ts'
 
@@ -77,7 +77,7 @@ async function programVersion(path: string): Promise<string> {
 
 async function storeInfo(engine: Engine): Promise<Record<string, unknown>> {
   const { store } = engine
-  const [images, containers] = [await store.listImages(), listContainerIds(engine.state).map((id) => observeState(engine.state, id).status)]
+  const [images, containers] = [await store.listImages(), listContainerIds(engine.state).map((id) => unlessDamaged(() => observeState(engine.state, id))?.status ?? 'unknown')]
   const count = (...states: string[]): number => containers.filter((status) => states.includes(status)).length
   return {
     configFile: storageConfFile(),

@@ -20,7 +20,7 @@ export function chooseAddress(definition: NetworkDefinition, claims: Claims): st
     offset = offset >= lastUsable ? 1 : offset + 1
     const address = formatIpv4(subnet.base + offset)
     if (address === definition.gateway || claims.addresses.has(addressKey(definition.name, address))) continue
-    writeFileAtomicSync(lastPath, address, { sync: false })
+    writeFileAtomicSync(lastPath, address, { sync: false, isLocked: true })
     return address
   }
   throw new TpodError('NETWORK_FULL', `reserve an address in ${definition.subnet} (network ${definition.name}): all are taken`, {

@@ -81,7 +81,7 @@ export function ensureDefaultBridge(context: NetworkContext, canMove: boolean): 
     if (findLink(bridge)) continue
     const chosen = chooseDefinition(context, bridge)
     mkdirSync(context.stateDirectory, { recursive: true, mode: 0o700 })
-    writeFileAtomicSync(definitionPath(context), `${JSON.stringify(chosen, null, 2)}\n`, { mode: 0o644 })
+    writeFileAtomicSync(definitionPath(context), `${JSON.stringify(chosen, null, 2)}\n`, { mode: 0o644, isLocked: true })
     if (raiseBridge(context, chosen)) return chosen
   }
   throw new TpodError('BRIDGE_TAKEN', `set up a bridge: tpod0 to tpod${MOST_BRIDGES - 1} are all taken`, { remedy: 'delete those that nobody uses: ip link delete NAME' })

@@ -29,8 +29,9 @@ export class NetworkRecords {
     return mkdirSync(this.claimsDirectory, { recursive: true, mode: 0o700 }) !== undefined
   }
 
+  /** Caller holds the network lock. */
   write(record: NetworkRecord): void {
-    writeFileAtomicSync(this.#path(record.containerId), JSON.stringify(record), { sync: false })
+    writeFileAtomicSync(this.#path(record.containerId), JSON.stringify(record), { sync: false, isLocked: true })
   }
 
   /** Undefined when there is none, or it cannot be read: the claims tell the rest. */

@@ -54,7 +54,7 @@ export async function withMountCounts<T>(paths: StorePaths, fn: (counts: MountCo
     } finally {
       if (counts.isChanged) {
         lock.writeToken()
-        writeFileAtomicSync(file, JSON.stringify(counts.points), { sync: false })
+        writeFileAtomicSync(file, JSON.stringify(counts.points), { sync: false, isLocked: true })
       }
     }
   })

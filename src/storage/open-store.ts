@@ -184,7 +184,7 @@ class OverlayStore implements Store {
   }
 
   containerDirectory(id: string): string {
-    return madeDirectory(userdataDirectory(this.#context.paths, id))
+    return userdataDirectory(this.#context.paths, id)
   }
 
   containerRunDirectory(id: string): string {

@@ -174,7 +174,7 @@ export interface Store {
   /** Mounts an image read-only (counted). */
   mountImage(imageId: string): Promise<string>
   unmountImage(imageId: string, options?: { force?: boolean }): Promise<boolean>
-  /** ROOT/overlay-containers/<id>/userdata, made 0700. */
+  /** ROOT/overlay-containers/<id>/userdata, there as long as the container's record. */
   containerDirectory(id: string): string
   /** RUN/overlay-containers/<id>/userdata, made 0700. */
   containerRunDirectory(id: string): string

@@ -3,7 +3,7 @@ import { BaseCommand } from '../../cli/base-command.ts'
 import { psFields, psHeaders, psJson, sortKeys, sortRows } from '../../cli/container-view.ts'
 import { renderList } from '../../cli/format.ts'
 import { bool, csv, integer, text, textOr, uint } from '../../cli/options.ts'
-import { writeOut } from '../../cli/output.ts'
+import { printWarning, writeOut } from '../../cli/output.ts'
 import type { ContainerRow, ListOptions } from '../../libpod/container/list-containers.ts'
 import type { Engine } from '../../libpod/engine.ts'
 
@@ -51,7 +51,7 @@ export default class Ps extends BaseCommand {
     const { listContainers } = await import('../../libpod/container/list-containers.ts')
     const last = flags.latest ? 1 : flags.last ?? -1
     const wantsSize = flags.size || /\.Size\b/.test(flags.format ?? '')
-    const options: ListOptions = { all: flags.all || last >= 0, external: flags.external, filters: flags.filter, size: wantsSize }
+    const options: ListOptions = { all: flags.all || last >= 0, external: flags.external, filters: flags.filter, size: wantsSize, onWarning: printWarning }
     const listed = await listContainers(engine, options)
     const rows = sortRows(last >= 0 ? listed.slice(0, last) : listed, flags.sort)
     if (flags.quiet) return rows.map((row) => `${flags['no-trunc'] ? row.id : row.id.slice(0, 12)}\n`).join('')

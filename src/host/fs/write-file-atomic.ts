@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fdatasync, fdatasyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fdatasync, fdatasyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
 
@@ -9,6 +9,8 @@ export interface WriteOptions {
   mode?: number
   /** fdatasync before the rename. Default true; false for what need not outlive a power cut. */
   sync?: boolean
+  /** A lock of the caller's keeps other writers away: what a crash leaves is one file at most, which the next write takes over. */
+  isLocked?: boolean
 }
 
 /**
@@ -22,8 +24,8 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
     writeFileAtomicSync(path, data, options)
     return
   }
-  const temporary = temporaryName(path)
-  const fd = writeTemporary(temporary, data, options.mode ?? 0o600)
+  const temporary = temporaryName(path, options)
+  const fd = writeTemporary(temporary, data, options)
   try {
     try {
       await fdatasyncAsync(fd)
@@ -39,8 +41,8 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, o
 
 /** The same contract, blocking the thread: for short critical sections where a turn of the event loop costs more. */
 export function writeFileAtomicSync(path: string, data: string | Uint8Array, options: WriteOptions = {}): void {
-  const temporary = temporaryName(path)
-  const fd = writeTemporary(temporary, data, options.mode ?? 0o600)
+  const temporary = temporaryName(path, options)
+  const fd = writeTemporary(temporary, data, options)
   try {
     try {
       if (options.sync !== false) fdatasyncSync(fd)
@@ -55,8 +57,9 @@ export function writeFileAtomicSync(path: string, data: string | Uint8Array, opt
 }
 
 /** Creates the temporary file, full, and returns its descriptor. */
-function writeTemporary(temporary: string, data: string | Uint8Array, mode: number): number {
-  const fd = openSync(temporary, 'wx', mode)
+function writeTemporary(temporary: string, data: string | Uint8Array, { mode = 0o600, isLocked }: WriteOptions): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants
+  const fd = openSync(temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | (isLocked === true ? O_TRUNC : O_EXCL), mode)
   try {
     fchmodSync(fd, mode)
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
@@ -69,9 +72,9 @@ function writeTemporary(temporary: string, data: string | Uint8Array, mode: numb
   }
 }
 
-function temporaryName(path: string): string {
+function temporaryName(path: string, { isLocked }: WriteOptions): string {
   const slash = path.lastIndexOf('/') + 1
-  return `${path.slice(0, slash)}.tmp-${path.slice(slash)}${randomBytes(6).toString('hex')}`
+  return `${path.slice(0, slash)}.tmp-${path.slice(slash)}${isLocked === true ? '' : randomBytes(6).toString('hex')}`
 }
 
 function removeQuietly(path: string): void {

@@ -7,12 +7,13 @@ import { closeSync, constants, mkdirSync, openSync, readSync, writeSync } from '
 import { randomBytes } from 'node:crypto'
 import { LockType, native } from '../native/native.ts'
 import { TpodError, errorCode, throwIfAborted } from '../../errors/tpod-error.ts'
+import type { LockHolder } from './lock-holder.ts'
 
 export type LockMode = 'read' | 'write'
 
 export interface LockOptions {
   signal?: AbortSignal
-  /** Longest wait; LOCK_TIMEOUT names the holder then. Absent: waits for ever, as podman does. */
+  /** Longest wait; LOCK_TIMEOUT names the holder then. Absent: 10 minutes, or 20 seconds if the holder is stopped (SIGSTOP) by then. */
   timeoutMs?: number
   /** Open without write access and without creating anything: lock files of read-only stores. Mode 'read' only. */
   readOnly?: boolean
@@ -146,34 +147,45 @@ function openLockFile(path: string, readOnly: boolean): number {
   }
 }
 
+/** A command that works may hold a lock long: podman does while it unpacks a layer. One that is stopped will not go on by itself. */
+const patience = { totalMs: 600_000, stoppedHolderMs: 20_000 }
+
 async function waitForLock(path: string, fd: number, mode: LockMode, options: LockOptions): Promise<void> {
+  const started = performance.now()
+  const totalMs = options.timeoutMs ?? patience.totalMs
   const wait = native.waitOfdLock(fd, LockType[mode])
-  const { signal, timeoutMs } = options
-  if (signal === undefined && timeoutMs === undefined) return await wait
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let onAbort: (() => void) | undefined
-  const giveUp = new Promise<'timeout' | 'aborted'>(resolve => {
-    if (timeoutMs !== undefined) timer = setTimeout(() => resolve('timeout'), timeoutMs)
-    onAbort = () => resolve('aborted')
-    signal?.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    const outcome = await Promise.race([wait.then(() => 'held' as const), giveUp])
-    if (outcome === 'held') return
-  } finally {
-    clearTimeout(timer)
-    if (onAbort) signal?.removeEventListener('abort', onAbort)
-  }
+  // Seen by nobody once the wait is given up.
   wait.catch(() => undefined)
-  throwIfAborted(signal)
-  throw await timeoutError(path, fd, mode, timeoutMs ?? 0)
+  for (;;) {
+    const restMs = started + totalMs - performance.now()
+    if (await isHeldWithin(wait, Math.min(restMs, patience.stoppedHolderMs), options.signal)) return
+    throwIfAborted(options.signal)
+    const { findLockHolder } = await import('./lock-holder.ts')
+    const holder = findLockHolder(fd, mode)
+    if (holder?.isStopped === true || restMs <= patience.stoppedHolderMs) throw timeoutError(path, holder, performance.now() - started)
+  }
 }
 
-async function timeoutError(path: string, fd: number, mode: LockMode, timeoutMs: number): Promise<TpodError> {
-  const { findLockHolder } = await import('./lock-holder.ts')
-  const holder = findLockHolder(fd, mode)
-  const who = holder ? `process ${holder.pid} (${holder.command}) holds it` : 'another process holds it'
-  return new TpodError('LOCK_TIMEOUT', `lock ${path}: still busy after ${timeoutMs} ms, ${who}`, {
-    remedy: holder ? `wait for process ${holder.pid} to finish, or end it` : 'try again later',
-  })
+/** True when the lock was taken, false after `timeoutMs` or an abort. */
+async function isHeldWithin(wait: Promise<void>, timeoutMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+  const { promise: givenUp, resolve } = Promise.withResolvers<boolean>()
+  const giveUp = (): void => resolve(false)
+  const timer = setTimeout(giveUp, Math.max(0, timeoutMs))
+  signal?.addEventListener('abort', giveUp, { once: true })
+  try {
+    return await Promise.race([wait.then(() => true), givenUp])
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', giveUp)
+  }
+}
+
+function timeoutError(path: string, holder: LockHolder | undefined, waitedMs: number): TpodError {
+  const who = holder === undefined ? 'another process holds it' : `process ${holder.pid} (${holder.command}) holds it${holder.isStopped ? ' and is stopped' : ''}`
+  return new TpodError('LOCK_TIMEOUT', `lock ${path}: still busy after ${Math.round(waitedMs)} ms, ${who}`, { remedy: remedyFor(holder) })
+}
+
+function remedyFor(holder: LockHolder | undefined): string {
+  if (holder === undefined) return 'try again later'
+  return holder.isStopped ? `let it go on (kill -CONT ${holder.pid}), or end it (kill -KILL ${holder.pid})` : `wait for process ${holder.pid} to finish, or end it`
 }

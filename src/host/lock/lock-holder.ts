@@ -1,10 +1,13 @@
 import { fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { readProcessStat } from '../process/liveness.ts'
 import { LockType, native } from '../native/native.ts'
 import type { LockMode } from './lock-file.ts'
 
 export interface LockHolder {
   pid: number
   command: string
+  /** By SIGSTOP, a terminal's ^Z or a debugger. */
+  isStopped: boolean
 }
 
 /**
@@ -15,7 +18,7 @@ export function findLockHolder(fd: number, mode: LockMode): LockHolder | undefin
   const conflict = native.getOfdLock(fd, LockType[mode])
   if (conflict === null) return undefined
   const pid = conflict.pid > 0 ? conflict.pid : findByInode(fstatSync(fd).ino)
-  return pid === undefined ? undefined : { pid, command: commandOf(pid) }
+  return pid === undefined ? undefined : { pid, command: commandOf(pid), isStopped: isStopped(pid) }
 }
 
 function findByInode(inode: number): number | undefined {
@@ -35,6 +38,11 @@ function holdsLock(pid: number, wanted: RegExp): boolean {
     // The process ended meanwhile, or is another user's.
     return false
   }
+}
+
+function isStopped(pid: number): boolean {
+  const state = readProcessStat(pid)?.state
+  return state === 'T' || state === 't'
 }
 
 function commandOf(pid: number): string {

@@ -9,7 +9,7 @@ import { native } from '../../host/native/native.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { containerPaths } from '../state/container-paths.ts'
-import { tryWithContainerLock } from '../state/container-lock.ts'
+import { withContainerLock } from '../state/container-lock.ts'
 import { isActive, zeroTime } from '../state/derive-state.ts'
 import { readState, observeState } from '../state/container-files.ts'
 import { saveState } from '../state/sync-state.ts'
@@ -23,9 +23,9 @@ const bundleFiles: ReadonlySet<string> = new Set(['attach', 'ctl', 'winsz', 'pid
 
 /**
  * Undoes a start whose process is gone and records the end. Does nothing while it lives. Caller holds the container's lock.
- * Returns the state as it is then.
+ * Returns the state as it is then. With `isRemovedNext` the live marker stays, for deleteRecords to remove.
  */
-export async function cleanupLocked(engine: Engine, config: ContainerConfig): Promise<ContainerState> {
+export async function cleanupLocked(engine: Engine, config: ContainerConfig, { isRemovedNext = false } = {}): Promise<ContainerState> {
   const { id } = config
   const own = containerPaths(engine.state, id)
   const state = observeState(engine.state, id)
@@ -36,11 +36,11 @@ export async function cleanupLocked(engine: Engine, config: ContainerConfig): Pr
   await deleteRuntimeState(engine, config)
   if (config.spec.network.mode === 'bridge') await (await engine.network()).release(id)
   await engine.store.unmountContainer(id, { force: true })
-  unmountShm(engine, config)
+  if (config.spec.ipc.mode === 'shareable') unmountShm(engine, id)
   await unmountVolumes(engine, config)
   await saveState(engine.state, config, { ...state, mountpoint: '', interfaces: [] })
   // What is removed next needs no tidying, and keeps its marker until the removal has one.
-  if (config.spec.remove && state.startedAt !== zeroTime) return state
+  if (isRemovedNext || (config.spec.remove && state.startedAt !== zeroTime)) return state
   const bundle = engine.store.containerRunDirectory(id)
   for (const name of readdirSync(bundle)) {
     if (bundleFiles.has(name) || name.startsWith('exec-')) rmSync(`${bundle}/${name}`, { recursive: true, force: true })
@@ -52,15 +52,32 @@ export async function cleanupLocked(engine: Engine, config: ContainerConfig): Pr
 }
 
 /**
+ * cleanupLocked, then --rm is followed: a container goes whose run has ended, and also one whose start was begun and will be
+ * finished by nobody (the live marker tells). One that was only created stays.
+ */
+export async function cleanupAndRemove(engine: Engine, config: ContainerConfig): Promise<ContainerState> {
+  const wasBegun = existsSync(containerPaths(engine.state, config.id).live)
+  const state = await cleanupLocked(engine, config, { isRemovedNext: config.spec.remove && wasBegun })
+  if (config.spec.remove && !isActive(state.status) && (wasBegun || state.startedAt !== zeroTime)) {
+    await deleteRecords(engine, config, { removeAnonymousVolumes: true })
+  }
+  return state
+}
+
+/**
  * `container cleanup`: conmon's exit command. Leaves everything to a living foreground process. `remove` follows --rm.
- * Succeeds for containers that are gone.
+ * Succeeds for containers that are gone. Waits for the container's lock.
  */
 export async function cleanupContainer(engine: Engine, id: string): Promise<void> {
   if (isOwned(engine.state, id)) return
-  await tryWithContainerLock(engine.state, id, async ({ config }) => {
-    const state = await cleanupLocked(engine, config)
-    if (config.spec.remove && !isActive(state.status) && state.startedAt !== zeroTime) await deleteRecords(engine, config, { removeAnonymousVolumes: true })
-  })
+  try {
+    // Waits: whoever starts a container that ends at once still holds the lock, and nobody else would come to remove it.
+    await withContainerLock(engine.state, id, async ({ config }) => {
+      if (!isOwned(engine.state, id)) await cleanupAndRemove(engine, config)
+    })
+  } catch (error) {
+    if (errorCode(error) !== 'NO_SUCH_CONTAINER') throw error
+  }
 }
 
 async function deleteRuntimeState(engine: Engine, config: ContainerConfig): Promise<void> {
@@ -68,11 +85,10 @@ async function deleteRuntimeState(engine: Engine, config: ContainerConfig): Prom
   await runtime.forget(config.id, config.cgroupPath)
 }
 
-/** See shmDirectory in write-bundle.ts. */
-function unmountShm(engine: Engine, config: ContainerConfig): void {
-  if (config.spec.ipc.mode !== 'shareable') return
+/** See shmDirectory in write-bundle.ts. Success means it is not mounted. */
+export function unmountShm(engine: Engine, id: string): void {
   try {
-    native.umount2(`${engine.store.containerDirectory(config.id)}/shm`, detachMount)
+    native.umount2(`${engine.store.containerDirectory(id)}/shm`, detachMount)
   } catch (error) {
     // EINVAL: not mounted.
     if (errorCode(error) !== 'EINVAL' && errorCode(error) !== 'ENOENT') throw error

@@ -71,7 +71,9 @@ async function createFromImage(engine: Engine, spec: ContainerSpec, image: Provi
     return await recordContainer(engine, config, options.goesIfKilled)
   } catch (error) {
     // The name may be held by what a killed tpod left.
-    if (errorCode(error) !== 'CONTAINER_NAME_IN_USE' || !await freeName(engine)) throw error
+    if (errorCode(error) !== 'CONTAINER_NAME_IN_USE') throw error
+    const { recoverQuietly } = await import('./recover.ts')
+    await recoverQuietly(engine)
     return recordContainer(engine, config, options.goesIfKilled)
   }
 }
@@ -110,6 +112,11 @@ async function recordContainer(engine: Engine, config: ContainerConfig, goesIfKi
     if (config.spec.cidfile !== undefined) writeIdFile(config.spec.cidfile, config.id)
     return { config, settle }
   } catch (error) {
+    if (errorCode(error) === 'LOCK_TIMEOUT') {
+      // The deletion would wait for the same lock. The marker stays for the next command.
+      pending.release()
+      throw error
+    }
     try {
       await engine.store.deleteContainer(config.id)
       rmSync(own.directory, { recursive: true, force: true })
@@ -137,10 +144,4 @@ async function removeHolder(engine: Engine, name: string): Promise<void> {
   if (record === undefined || record.names?.includes(name) !== true) return
   const { removeContainer } = await import('./remove-container.ts')
   await removeContainer(engine, record.id, { force: true, volumes: false })
-}
-
-/** True when something was reaped, so that another try is worth it. */
-async function freeName(engine: Engine): Promise<boolean> {
-  const { recover } = await import('./recover.ts')
-  return (await recover(engine)).length > 0
 }

@@ -132,14 +132,26 @@ function startMonitor(launch: Launch, bundle: string): Conmon {
   }
 }
 
+const heldByOther: ReadonlySet<string> = new Set(['PORT_IN_USE', 'IP_IN_USE', 'NETWORK_FULL'])
+
 async function reserveNetwork(launch: Launch): Promise<void> {
   const { config, engine } = launch
   const { network } = config.spec
   if (network.mode !== 'bridge') return
-  launch.network = await engine.network()
-  launch.reservation = await launch.network.reserve({
+  const manager = await engine.network()
+  launch.network = manager
+  const reserve = (): Promise<NetworkReservation> => manager.reserve({
     containerId: config.id, containerName: config.name, networks: network.networks, ports: config.ports,
   })
+  try {
+    launch.reservation = await reserve()
+  } catch (error) {
+    if (!heldByOther.has(errorCode(error) ?? '')) throw error
+    // By what a killed command left, perhaps.
+    const { recoverQuietly } = await import('./recover.ts')
+    await recoverQuietly(engine)
+    launch.reservation = await reserve()
+  }
 }
 
 function conmonOptions(launch: Launch, bundle: string): ConmonOptions {

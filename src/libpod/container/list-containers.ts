@@ -3,6 +3,7 @@ import type { ContainerRecord } from '../../storage/types.ts'
 import type { NetworkInterface, PortMapping } from '../../network/types.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState, ContainerStatus } from '../types.ts'
+import { errorCode, errorMessage } from '../../errors/tpod-error.ts'
 import { observeState, readConfig } from '../state/container-files.ts'
 import { isActive } from '../state/derive-state.ts'
 import { parseMetadata } from '../state/find-container.ts'
@@ -35,6 +36,8 @@ export interface ContainerRow {
   exposed: readonly string[]
   restartCount: number
   autoRemove: boolean
+  /** Why nothing but id, name, image and created is known: a file of it cannot be read. Status is 'unknown' then. */
+  damage?: string
   /** With `size`: bytes of the container's own layer, and of its image. */
   size?: { rwSizeBytes: number; rootFsSizeBytes: number }
 }
@@ -47,6 +50,8 @@ export interface ListOptions {
   /** 'key=value', podman's filters: values of one key are alternatives, keys must all hold (label and network too). */
   filters?: readonly string[]
   size?: boolean
+  /** A container whose files are damaged; it is listed all the same. */
+  onWarning?: (warning: string) => void
 }
 
 /** Newest first. Throws BAD_FILTER. */
@@ -56,6 +61,7 @@ export async function listContainers(engine: Engine, options: ListOptions = {}):
   const rows: ContainerRow[] = []
   for (const record of records) {
     const row = readRow(engine, record)
+    if (row?.damage !== undefined) options.onWarning?.(`container ${row.name} (${row.id.slice(0, 12)}) is damaged: ${row.damage}; remove it with: tpod rm --force ${row.name}`)
     if (row !== undefined && (!row.isExternal || options.external === true)) rows.push(row)
   }
   rows.sort((a, b) => (a.created < b.created ? 1 : a.created > b.created ? -1 : 0))
@@ -78,6 +84,15 @@ function isShownByDefault(status: ContainerStatus): boolean {
 
 /** Undefined for a half-created container of ours: it does not exist yet, or any more. */
 function readRow(engine: Engine, record: ContainerRecord): ContainerRow | undefined {
+  try {
+    return readSoundRow(engine, record)
+  } catch (error) {
+    if (errorCode(error) !== 'STATE_CORRUPT') throw error
+    return { ...externalRow(record), command: [], isExternal: false, damage: errorMessage(error) }
+  }
+}
+
+function readSoundRow(engine: Engine, record: ContainerRecord): ContainerRow | undefined {
   const config = readConfig(engine.state, record.id)
   if (config !== undefined) return ownRow(record, config, observeState(engine.state, record.id))
   const metadata = parseMetadata(record)

@@ -2,7 +2,7 @@ import { ExitCode } from '../../errors/exit-codes.ts'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
-import { listContainerIds, observeState, readConfig } from '../state/container-files.ts'
+import { listContainerIds, observeState, readConfig, unlessDamaged } from '../state/container-files.ts'
 import { noSuchContainer, withContainerLock } from '../state/container-lock.ts'
 import { isActive } from '../state/derive-state.ts'
 import { foreignContainer } from '../state/find-container.ts'
@@ -32,6 +32,11 @@ export async function removeContainer(engine: Engine, nameOrId: string, options:
   if (record === undefined) {
     throw new TpodError('NO_SUCH_CONTAINER', noSuchContainer(nameOrId).message, { exitCode: ExitCode.notFound })
   }
+  if (options.force === true && isDamaged(engine, record.id)) {
+    const { removeDamaged } = await import('./remove-damaged.ts')
+    await removeDamaged(engine, record.id)
+    return [record.id]
+  }
   const config = readConfig(engine.state, record.id)
   if (config === undefined) {
     if (options.force !== true) throw inUse(foreignContainer(nameOrId, record))
@@ -48,10 +53,14 @@ export async function removeContainer(engine: Engine, nameOrId: string, options:
   return [...removed, config.id]
 }
 
+function isDamaged(engine: Engine, id: string): boolean {
+  return unlessDamaged(() => [readConfig(engine.state, id), observeState(engine.state, id)]) === undefined
+}
+
 async function removeOwn(engine: Engine, config: ContainerConfig, nameOrId: string, options: RemoveOptions): Promise<void> {
   await endIfForced(engine, config, nameOrId, options)
   await withContainerLock(engine.state, config.id, async (locked) => {
-    let state = await cleanupLocked(engine, locked.config)
+    let state = await cleanupLocked(engine, locked.config, { isRemovedNext: true })
     if (isActive(state.status)) {
       // Started again by someone between the kill and the lock.
       if (options.force !== true) throw running(nameOrId, state)
@@ -59,7 +68,7 @@ async function removeOwn(engine: Engine, config: ContainerConfig, nameOrId: stri
       const runtime = await engine.runtimeOf(locked.config)
       await runtime.destroy(config.id)
       await undoStart(engine, locked.config)
-      state = await cleanupLocked(engine, locked.config)
+      state = await cleanupLocked(engine, locked.config, { isRemovedNext: true })
     }
     await deleteRecords(engine, locked.config, { removeAnonymousVolumes: options.volumes === true || locked.config.spec.remove })
   })
@@ -110,7 +119,7 @@ function findDependents(engine: Engine, id: string): ContainerConfig[] {
   const dependents: ContainerConfig[] = []
   for (const other of listContainerIds(engine.state)) {
     if (other === id) continue
-    const config = readConfig(engine.state, other)
+    const config = unlessDamaged(() => readConfig(engine.state, other))
     if (config !== undefined && joins(config, id)) dependents.push(config)
   }
   return dependents

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import type { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
-import type { ContainerConfig } from '../types.ts'
-import { withContainerLock } from '../state/container-lock.ts'
+import type { ContainerConfig, ContainerState } from '../types.ts'
+import { hasConfig } from '../state/container-files.ts'
+import { noSuchContainer, withContainerLock } from '../state/container-lock.ts'
 import { containerPaths } from '../state/container-paths.ts'
 import { isActive } from '../state/derive-state.ts'
 import { getContainer } from '../state/find-container.ts'
@@ -33,16 +35,17 @@ export interface StartResult {
  */
 export async function startContainer(engine: Engine, nameOrId: string, options: StartOptions = {}): Promise<StartResult> {
   const { id } = await getContainer(engine, nameOrId)
+  if (existsSync(containerPaths(engine.state, id).pending)) await finishBrokenOff(engine, id, nameOrId)
   let owner: LockFile | undefined
   try {
     const launched = await withContainerLock(engine.state, id, async ({ config }) => {
-      const state = await cleanupLocked(engine, config)
+      const state = await settleLocked(engine, config)
       if (!isActive(state.status)) {
         // After cleanup, which removes the marker.
         if (options.streams !== undefined) owner = await ownLive(engine.state, id)
         return launchContainer(engine, config, launchOptions(options))
       }
-      if (options.streams === undefined && state.status !== 'initialized') return undefined
+      if (options.streams === undefined) return undefined
       throw new TpodError('CONTAINER_RUNNING', `start container ${nameOrId}: it is ${state.status} already: container state improper`, {
         remedy: `use: tpod attach ${nameOrId}`,
       })
@@ -53,6 +56,22 @@ export async function startContainer(engine: Engine, nameOrId: string, options: 
   } finally {
     owner?.release()
   }
+}
+
+/** Caller holds the container's lock. What is only initialised then was left by a start that was killed. */
+async function settleLocked(engine: Engine, config: ContainerConfig): Promise<ContainerState> {
+  const state = await cleanupLocked(engine, config)
+  if (state.status !== 'initialized') return state
+  const { undoStart } = await import('./undo-start.ts')
+  await undoStart(engine, config)
+  return cleanupLocked(engine, config)
+}
+
+/** A removal that a kill broke off, or a `run --rm` killed before its start: it would be taken away while it runs. */
+async function finishBrokenOff(engine: Engine, id: string, nameOrId: string): Promise<void> {
+  const { finishPending } = await import('./recover.ts')
+  await finishPending(engine, id)
+  if (!hasConfig(engine.state, id)) throw noSuchContainer(nameOrId)
 }
 
 function launchOptions(options: StartOptions): LaunchOptions {

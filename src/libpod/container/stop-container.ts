@@ -4,12 +4,11 @@ import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { observeState } from '../state/container-files.ts'
 import { withContainerLock } from '../state/container-lock.ts'
-import { isActive, zeroTime } from '../state/derive-state.ts'
+import { isActive } from '../state/derive-state.ts'
 import { getContainer } from '../state/find-container.ts'
 import { isOwned } from '../state/live-marker.ts'
 import { saveState } from '../state/sync-state.ts'
-import { cleanupLocked } from './cleanup-container.ts'
-import { deleteRecords } from './delete-records.ts'
+import { cleanupAndRemove } from './cleanup-container.ts'
 import { sendSignal } from './kill-container.ts'
 import { recoverQuietly } from './recover.ts'
 import { waitForExit, waitForProcess } from './wait-exit.ts'
@@ -90,12 +89,7 @@ async function thaw(engine: Engine, config: ContainerConfig): Promise<void> {
 async function cleanUpAfter(engine: Engine, config: ContainerConfig): Promise<void> {
   if (isOwned(engine.state, config.id)) return
   try {
-    await withContainerLock(engine.state, config.id, async (locked) => {
-      const state = await cleanupLocked(engine, locked.config)
-      if (locked.config.spec.remove && !isActive(state.status) && state.startedAt !== zeroTime) {
-        await deleteRecords(engine, locked.config, { removeAnonymousVolumes: true })
-      }
-    })
+    await withContainerLock(engine.state, config.id, (locked) => cleanupAndRemove(engine, locked.config))
   } catch (error) {
     // conmon's exit command was faster with a --rm container.
     if (!(error instanceof TpodError && error.code === 'NO_SUCH_CONTAINER')) throw error

@@ -61,6 +61,16 @@ export async function writeConfig(paths: StatePaths, config: ContainerConfig): P
   await writeJson(containerPaths(paths, config.id).config, config, config.spec.remove)
 }
 
+/** What `read` gives, or undefined when a file of that container is damaged: one container's trouble is not the others'. */
+export function unlessDamaged<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (errorCode(error) !== 'STATE_CORRUPT') throw error
+    return undefined
+  }
+}
+
 /** Ids of all directories, half-created ones included. */
 export function listContainerIds(paths: StatePaths): string[] {
   try {
@@ -76,7 +86,7 @@ export function hasConfig(paths: StatePaths, id: string): boolean {
 }
 
 async function writeJson(path: string, value: unknown, isVolatile: boolean): Promise<void> {
-  await writeFileAtomic(path, JSON.stringify(value), { mode: 0o600, sync: !isVolatile })
+  await writeFileAtomic(path, JSON.stringify(value), { mode: 0o600, sync: !isVolatile, isLocked: true })
 }
 
 function readJson<T>(path: string, whenEmpty = ''): T | undefined {

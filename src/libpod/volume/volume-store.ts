@@ -144,7 +144,7 @@ export async function pruneVolumes(paths: VolumePaths, users: (name: string) => 
 export async function writeRecord(paths: VolumePaths, record: VolumeRecord): Promise<void> {
   mkdirSync(paths.recordDirectory, { recursive: true, mode: 0o700 })
   // An anonymous volume's record after a power cut is worth no wait of the disk at every start.
-  await writeFileAtomic(recordPath(paths, record.name), `${JSON.stringify(record)}\n`, { mode: 0o600, sync: !record.anonymous })
+  await writeFileAtomic(recordPath(paths, record.name), `${JSON.stringify(record)}\n`, { mode: 0o600, sync: !record.anonymous, isLocked: true })
 }
 
 export function readRecord(paths: VolumePaths, name: string): VolumeRecord | undefined {

@@ -116,8 +116,8 @@ export class RecordTable<T extends StoredRecord> {
       const token = lock.writeToken()
       this.#cached = undefined
       // Volatile records die with the machine anyway: no sync.
-      if (changed.volatile) await writeFileAtomic(this.#options.volatilePath!, formatRecords(next.volatile), { sync: false })
-      if (changed.main) await writeFileAtomic(this.#options.mainPath, formatRecords(next.main))
+      if (changed.volatile) await writeFileAtomic(this.#options.volatilePath!, formatRecords(next.volatile), { sync: false, isLocked: true })
+      if (changed.main) await writeFileAtomic(this.#options.mainPath, formatRecords(next.main), { isLocked: true })
       this.#cached = { token, snapshot: next, ...this.#identities() }
     })
   }

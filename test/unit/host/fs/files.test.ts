@@ -76,3 +76,12 @@ test('a missing file reads as undefined, a broken one is an error that names it'
   assert.throws(() => readJsonIfExists(path), (error: { code: string; message: string }) => error.code === 'FILE_CORRUPT' && error.message.includes(path))
   assert.throws(() => readFileIfExists(directory), { code: 'EISDIR' })
 })
+
+test('under a lock, the next write takes over what a killed one left', async () => {
+  const place = join(directory, 'locked')
+  mkdirSync(place)
+  writeFileSync(join(place, '.tmp-table.json'), 'half of something much longer')
+  await writeFileAtomic(join(place, 'table.json'), 'whole', { isLocked: true })
+  assert.equal(readFileSync(join(place, 'table.json'), 'utf8'), 'whole')
+  assert.deepEqual(readdirSync(place), ['table.json'])
+})

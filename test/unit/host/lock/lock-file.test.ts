@@ -89,3 +89,17 @@ test('a read-only store is locked without being written', async () => {
   const path = newPath()
   await assert.rejects(LockFile.acquire(path, 'read', { readOnly: true }), { code: 'ENOENT' })
 })
+
+test('a stopped holder is named as stopped', async () => {
+  const path = newPath()
+  await withFileLock(path, 'write', () => undefined)
+  const holder = spawn('python3', ['-c', `import fcntl,os,sys,time\nf=open(${JSON.stringify(path)},'r+')\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint('held',flush=True)\ntime.sleep(60)`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise(resolve => holder.stdout.once('data', resolve))
+  holder.kill('SIGSTOP')
+  await assert.rejects(LockFile.acquire(path, 'write', { timeoutMs: 50 }), (error: { message: string; remedy: string }) => {
+    assert.match(error.message, new RegExp(`process ${holder.pid} .*is stopped`))
+    assert.match(error.remedy, new RegExp(`kill -CONT ${holder.pid}`))
+    return true
+  })
+  holder.kill('SIGKILL')
+})
