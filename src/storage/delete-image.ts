@@ -23,7 +23,7 @@ export async function deleteImageRecord(context: StoreContext, imageId: string):
     context.images.write(async images =>
       context.containers.locked('write', async containers => {
         const image = images.snapshot.get(imageId)
-        if (image === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
+        if (image === undefined) throw new TpodError('NO_SUCH_IMAGE', `image ${imageId.slice(0, 12)} is not in the store any more: image not known`, { exitCode: 1 })
         checkUnused(context, image, containers)
         images.remove(imageId)
         await images.save()

@@ -69,7 +69,7 @@ export function imageSize(context: StoreContext, imageId: string): number {
 
 export function storeOfImage(context: StoreContext, imageId: string): AdditionalStore {
   const store = [context, ...context.additional].find(each => each.images.read().get(imageId) !== undefined)
-  if (store === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
+  if (store === undefined) throw new TpodError('NO_SUCH_IMAGE', `image ${imageId.slice(0, 12)} is not in the store any more: image not known`, { exitCode: 1 })
   return store
 }
 

@@ -79,7 +79,7 @@ function giveNames(transaction: Transaction<ImageRecord>, record: ImageRecord, n
 }
 
 async function copyUp(context: StoreContext, record: ImageRecord | undefined, imageId: string): Promise<ImageRecord> {
-  if (record === undefined) throw new TpodError('NO_SUCH_IMAGE', `no image with id ${imageId} in the store`, { exitCode: 1 })
+  if (record === undefined) throw new TpodError('NO_SUCH_IMAGE', `image ${imageId.slice(0, 12)} is not in the store any more: image not known`, { exitCode: 1 })
   const { names: _names, 'big-data-names': keys, ...rest } = record
   const data = new Map((keys ?? []).map(key => [key, readBigData(context, imageId, key)]))
   return addBigData(context, { ...rest, id: record.id, created: record.created }, data)
