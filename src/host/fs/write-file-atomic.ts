@@ -1,6 +1,7 @@
 import { closeSync, constants, fchmodSync, fdatasync, fdatasyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { promisify } from 'node:util'
+import { TpodError, errorCode, errorMessage } from '../../errors/tpod-error.ts'
 
 const fdatasyncAsync = promisify(fdatasync)
 
@@ -17,7 +18,7 @@ export interface WriteOptions {
  * Replaces `path` by `data` in one step: a reader sees the old bytes or the new ones, never a mixture, also after a
  * crash or (with sync) a power cut. A crash may leave `.tmp-NAME…` beside it, which nobody reads.
  * The directory itself is not synced: after a power cut the old content may stand, whole.
- * Throws the system error of the failing call; then the old content stands and no temporary file is left.
+ * Throws NO_SPACE, or the system error of the failing call; then the old content stands and no temporary file is left.
  */
 export async function writeFileAtomic(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
   if (options.sync === false) {
@@ -68,7 +69,9 @@ function writeTemporary(temporary: string, data: string | Uint8Array, { mode = 0
   } catch (error) {
     closeSync(fd)
     removeQuietly(temporary)
-    throw error
+    if (errorCode(error) !== 'ENOSPC' && errorCode(error) !== 'EDQUOT') throw error
+    const directory = temporary.slice(0, temporary.lastIndexOf('/'))
+    throw new TpodError('NO_SPACE', `write to ${directory}: ${errorMessage(error)}`, { cause: error, remedy: 'free some space on that file system' })
   }
 }
 

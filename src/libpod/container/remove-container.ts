@@ -1,9 +1,12 @@
+import { existsSync } from 'node:fs'
 import { ExitCode } from '../../errors/exit-codes.ts'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
 import type { ContainerConfig, ContainerState } from '../types.ts'
 import { listContainerIds, observeState, readConfig, unlessDamaged } from '../state/container-files.ts'
 import { noSuchContainer, withContainerLock } from '../state/container-lock.ts'
+import { containerPaths } from '../state/container-paths.ts'
 import { isActive } from '../state/derive-state.ts'
 import { foreignContainer } from '../state/find-container.ts'
 import { cleanupLocked } from './cleanup-container.ts'
@@ -37,7 +40,7 @@ export async function removeContainer(engine: Engine, nameOrId: string, options:
     await removeDamaged(engine, record.id)
     return [record.id]
   }
-  const config = readConfig(engine.state, record.id)
+  const config = readConfig(engine.state, record.id) ?? await awaitCreation(engine, record.id)
   if (config === undefined) {
     if (options.force !== true) throw inUse(foreignContainer(nameOrId, record))
     return removeForeign(engine, record.id, nameOrId)
@@ -53,6 +56,17 @@ export async function removeContainer(engine: Engine, nameOrId: string, options:
   return [...removed, config.id]
 }
 
+/** One that another process is creating has a record and no configuration yet: it is ours, not another tool's. */
+async function awaitCreation(engine: Engine, id: string): Promise<ContainerConfig | undefined> {
+  const { pending } = containerPaths(engine.state, id)
+  if (!existsSync(pending)) return readConfig(engine.state, id)
+  const lock = await LockFile.acquire(pending, 'write')
+  lock.release()
+  const { finishPending } = await import('./recover.ts')
+  await finishPending(engine, id)
+  return readConfig(engine.state, id)
+}
+
 function isDamaged(engine: Engine, id: string): boolean {
   return unlessDamaged(() => [readConfig(engine.state, id), observeState(engine.state, id)]) === undefined
 }
@@ -60,11 +74,11 @@ function isDamaged(engine: Engine, id: string): boolean {
 async function removeOwn(engine: Engine, config: ContainerConfig, nameOrId: string, options: RemoveOptions): Promise<void> {
   await endIfForced(engine, config, nameOrId, options)
   await withContainerLock(engine.state, config.id, async (locked) => {
-    let state = await cleanupLocked(engine, locked.config, { isRemovedNext: true })
+    const { settleLocked, undoStart } = await import('./undo-start.ts')
+    let state = await settleLocked(engine, locked.config, { isRemovedNext: true })
     if (isActive(state.status)) {
       // Started again by someone between the kill and the lock.
       if (options.force !== true) throw running(nameOrId, state)
-      const { undoStart } = await import('./undo-start.ts')
       const runtime = await engine.runtimeOf(locked.config)
       await runtime.destroy(config.id)
       await undoStart(engine, locked.config)

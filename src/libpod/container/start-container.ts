@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import type { LockFile } from '../../host/lock/lock-file.ts'
 import type { Engine } from '../engine.ts'
-import type { ContainerConfig, ContainerState } from '../types.ts'
+import type { ContainerConfig } from '../types.ts'
 import { hasConfig } from '../state/container-files.ts'
 import { noSuchContainer, withContainerLock } from '../state/container-lock.ts'
 import { containerPaths } from '../state/container-paths.ts'
@@ -39,6 +39,7 @@ export async function startContainer(engine: Engine, nameOrId: string, options: 
   let owner: LockFile | undefined
   try {
     const launched = await withContainerLock(engine.state, id, async ({ config }) => {
+      const { settleLocked } = await import('./undo-start.ts')
       const state = await settleLocked(engine, config)
       if (!isActive(state.status)) {
         // After cleanup, which removes the marker.
@@ -56,15 +57,6 @@ export async function startContainer(engine: Engine, nameOrId: string, options: 
   } finally {
     owner?.release()
   }
-}
-
-/** Caller holds the container's lock. What is only initialised then was left by a start that was killed. */
-async function settleLocked(engine: Engine, config: ContainerConfig): Promise<ContainerState> {
-  const state = await cleanupLocked(engine, config)
-  if (state.status !== 'initialized') return state
-  const { undoStart } = await import('./undo-start.ts')
-  await undoStart(engine, config)
-  return cleanupLocked(engine, config)
 }
 
 /** A removal that a kill broke off, or a `run --rm` killed before its start: it would be taken away while it runs. */
