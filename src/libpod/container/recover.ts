@@ -124,10 +124,14 @@ function isFirstSinceBoot(engine: Engine): boolean {
 /** After a reboot: containers whose records say they run, directories whose storage record was volatile and is gone, and the store's own halves. */
 async function sweepAfterBoot(engine: Engine, errors: unknown[]): Promise<string[]> {
   const { mkdirSync, writeFileSync } = await import('node:fs')
+  const { setTimeout: sleep } = await import('node:timers/promises')
+  // Who is being created meanwhile has a marker, and a record before it goes: so directories, markers, records in this order.
+  const settled = listContainerIds(engine.state).filter((id) => !existsSync(containerPaths(engine.state, id).pending))
+  // The store trusts what it read a moment ago.
+  await sleep(10)
   const records = new Set((await engine.store.listContainers()).map((record) => record.id))
-  const done = await dealWithEach(listContainerIds(engine.state), errors, async (id) => {
+  const done = await dealWithEach(settled, errors, async (id) => {
     const own = containerPaths(engine.state, id)
-    if (existsSync(own.pending)) return false
     if (records.has(id)) return reapAfterBoot(engine, id)
     // Volatile, so with --rm.
     await finishVolumes(engine, id)
