@@ -204,11 +204,13 @@ export function freePort(): Promise<number> {
 
 /**
  * The same for podman and tpod: no raised rlimits (a machine without CAP_SYS_RESOURCE refuses them and podman then can't
- * run at all), cgroupfs where no systemd runs, and runc where crun refuses a hybrid cgroup host.
+ * run at all), cgroupfs where no systemd runs, and runc where crun refuses a hybrid cgroup host or TPOD_TEST_RUNTIME asks for it.
  */
 function containersConf(): string {
-  const mixed = existsSync('/sys/fs/cgroup/unified/cgroup.controllers') && readFileSync('/sys/fs/cgroup/unified/cgroup.controllers', 'utf8').trim() !== ''
-  const runtime = mixed ? 'runtime = "runc"\n' : ''
+  const controllers = '/sys/fs/cgroup/unified/cgroup.controllers'
+  const isMixed = existsSync(controllers) && readFileSync(controllers, 'utf8').trim() !== ''
+  const name = process.env['TPOD_TEST_RUNTIME'] ?? (isMixed ? 'runc' : undefined)
+  const runtime = name === undefined ? '' : `runtime = "${name}"\n`
   return `[containers]\ndefault_ulimits = []\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n${runtime}`
 }
 
