@@ -3,6 +3,7 @@ import { credentialSource } from '../config/auth-file.ts'
 import type { AuthPaths } from '../config/auth-file.ts'
 import type { Policy } from '../config/policy.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
+import { TpodError } from '../errors/tpod-error.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import type { Store } from '../storage/types.ts'
 import type { ImageContext } from './types.ts'
@@ -28,6 +29,10 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
   let policy: Promise<Policy> | undefined
   return {
     store,
+    openStore: async (place) => {
+      if (place !== undefined) throw new TpodError('BAD_IMAGE_NAME', 'open containers-storage: another store than the one in use cannot be named here', { remedy: 'leave [driver@root+runroot] away' })
+      return store
+    },
     registries,
     credentials: credentialSource({ credentialHelpers: async () => (await registries()).credentialHelpers, ...auth }),
     policy: () => (policy ??= import('../config/policy.ts').then(({ loadPolicy }) => loadPolicy(options.policyPaths ?? ['/etc/containers/policy.json']))),

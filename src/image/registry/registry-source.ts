@@ -22,6 +22,7 @@ export async function openRegistrySource(reference: QualifiedReference, shownAs:
   const client = await openRegistryClient({ ...options, host: reference.domain, repository: reference.path })
   return {
     description: formatReference(reference),
+    identity: { transport: 'docker', name: `//${formatReference(reference)}`, dockerReference: reference, policyScopes: [] },
     getManifest: (digest, { signal } = {}) => getManifest(client, reference, shownAs, digest, signal),
     getBlob: (digest, blobOptions = {}) => readBlob(client, digest, shownAs, blobOptions, options),
     close: async () => client.close(),
