@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { projectRoot, TestHost, tpodPath } from '../test/support/host.ts'
 import { makeLargeImage } from './bench/images.ts'
 import { type Command, measurePair, type Row } from './bench/measure.ts'
+import { benchTransfers } from './bench/transfers.ts'
 
 const words = process.argv.slice(2)
 const image = 'localhost/bench:latest'
@@ -25,16 +26,28 @@ const tpod = (...args: string[]): readonly string[] => [tpodPath, ...host.storeF
 const podman = (...args: string[]): readonly string[] => ['podman', ...host.storeFlags(), '--tmpdir', join(host.directory, 'podman-tmp'), ...args]
 
 function bench(name: string, runs: number, target: number | undefined, make: (tool: typeof tpod, label: 'tpod' | 'podman') => Command): void {
-  if (words.length > 0 && !words.some((word) => name.includes(word))) return
+  if (!wanted(name)) return
   const row = measurePair(name, make(tpod, 'tpod'), hasPodman ? make(podman, 'podman') : undefined, env, runs, target)
+  addRow(row)
+}
+
+function addRow(row: Row): void {
   rows.push(row)
   process.stdout.write(`${formatRow(row)}\n`)
+}
+
+function wanted(name: string): boolean {
+  return words.length === 0 || words.some((word) => name.includes(word))
 }
 
 function formatRow(row: Row): string {
   const cell = (value: number | undefined, digits: number): string => (value === undefined ? '-' : value.toFixed(digits))
   const mib = (kib: number | undefined): string => (kib === undefined ? '-' : (kib / 1024).toFixed(0))
-  return `| ${row.name} | ${cell(row.tpodMs, 1)} | ${cell(row.podmanMs, 1)} | ${cell(row.ratio, 2)} | ${row.target === undefined ? '' : `≤ ${row.target}`} | ${mib(row.tpodPeakKiB)} | ${mib(row.podmanPeakKiB)} | ${row.runs} |`
+  const cells = [
+    row.name, cell(row.tpodMs, 1), cell(row.peerMs, 1) + (row.peer === 'podman' ? '' : ` (${row.peer})`), cell(row.ratio, 2), row.target === undefined ? '' : `≤ ${row.target}`,
+    cell(row.tpodCpuMs, 0), cell(row.peerCpuMs, 0), mib(row.tpodPeakKiB), mib(row.peerPeakKiB), row.runs,
+  ]
+  return `| ${cells.join(' | ')} |`
 }
 
 /** Memory that stays behind per detached container besides its own process: the monitor's, as the kernel accounts it (PSS). */
@@ -68,25 +81,28 @@ try {
     argv: ['sh', '-c', `for i in $(seq 20); do ${tool('run', '-d', '--network', 'none', '--name', `many-${label}-$i`, image, 'sleep', '1000').join(' ')} >/dev/null & done; wait`],
     after: () => run(tool('rm', '-f', '-t', '0', ...Array.from({ length: 20 }, (_, i) => `many-${label}-${i + 1}`))),
   }))
-  if (words.length === 0 || words.some((word) => 'ps with 300 containers'.includes(word))) {
+  if (wanted('ps with 300 containers')) {
     for (const tool of hasPodman ? [tpod, podman] : [tpod]) run(['sh', '-c', `for i in $(seq 300); do ${tool('create', '--network', 'none', image, 'true').join(' ')} >/dev/null || exit 1; done`])
     bench('ps with 300 containers', 11, 0.7, (tool) => ({ argv: tool('ps', '-a') }))
     for (const tool of hasPodman ? [tpod, podman] : [tpod]) run(tool('rm', '-f', '-t', '0', '-a'))
   }
-  if (words.length === 0 || words.some((word) => 'pull (3 layers)'.includes(word))) {
+  if (wanted('pull (3 layers)')) {
     const size = makeLargeImage(host, registry, 'localhost/large:latest')
     notes.push(`Pulled image: ${(size.bytes / 1e6).toFixed(0)} MB in ${size.files} files, 3 layers, from a loopback registry`)
     // A new store for each run, all deleted at the end: ext4 steps over freshly freed inodes, so a pull soon after a removal
     // would measure the removal.
     let store = 0
-    bench('pull (3 layers)', 5, 0.8, (_, label) => ({
+    bench('pull (3 layers)', 5, 0.6, (_, label) => ({
       argv: () => {
         const flags = ['--root', join(host.directory, `pull-${++store}`), '--runroot', join(host.directory, `pull-run-${store}`)]
         return [label === 'tpod' ? tpodPath : 'podman', ...flags, 'pull', '-q', '--tls-verify=false', `${registry}/large:latest`]
       },
       before: () => spawnSync('sync'),
     }))
+    const row = rows.at(-1)
+    if (row !== undefined) notes.push(`Processor time per pulled byte: tpod ${(row.tpodCpuMs / size.bytes * 1e6).toFixed(1)} ns, podman ${((row.peerCpuMs ?? 0) / size.bytes * 1e6).toFixed(1)} ns (of the uncompressed bytes)`)
   }
+  if (hasPodman) notes.push(...benchTransfers({ host, registry, wanted, onRow: addRow }))
 } finally {
   host.dispose()
 }
@@ -97,10 +113,10 @@ function run(argv: readonly string[]): void {
   if (result.status !== 0) throw new Error(`${argv.join(' ')}: ${result.stderr}`)
 }
 
-const header = '| command | tpod ms | podman ms | ratio | target | tpod peak MiB | podman peak MiB | runs |\n|---|---|---|---|---|---|---|---|'
+const header = '| command | tpod ms | peer ms | ratio | target | tpod CPU ms | peer CPU ms | tpod peak MiB | peer peak MiB | runs |\n|---|---|---|---|---|---|---|---|---|---|'
 const text = `# Benchmarks
 
-Written by \`npm run bench\`: each row times whole commands in pairs (tpod, podman, tpod, …) on one machine, one store and the same images, and quotes medians. Absolute times depend on the machine; the ratio is what to compare. Peak memory is that of the largest single process.
+Written by \`npm run bench\`: each row times whole commands in pairs (tpod, podman, tpod, …) on one machine, one store and the same images, and quotes medians. The peer is podman unless the row names skopeo. Absolute times depend on the machine; the ratio is what to compare. Peak memory is that of the largest single process; CPU is user and system time of all processes waited for.
 
 Machine: ${cpus().length} × ${cpus()[0]?.model ?? 'cpu'}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB; runtime ${crunRuns ? 'crun' : 'runc'} for both; ${spawnSync('podman', ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? 'no podman'}.
 
