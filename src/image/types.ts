@@ -130,8 +130,12 @@ export interface ImageDestination {
   putManifest(manifest: RawManifest, options: { isInstance: boolean } & Abortable): Promise<void>
   /** Replaces those of the manifest with that digest. Absent where traits.noSignatures is set. */
   putSignatures?(signatures: readonly Signature[], manifestDigest: string, options?: Abortable): Promise<void>
-  /** Makes the image visible. Throws BLOBS_GONE when blobs it reused have been deleted meanwhile: all is asked for again. */
-  commit(options?: Abortable): Promise<void>
+  /**
+   * Makes the image visible. Throws BLOBS_GONE when blobs it reused have been deleted meanwhile: all is asked for again.
+   * `topLevel`: the source's own index, where only one of its images was put (as the image's own manifest); the store
+   * keeps it beside the image, which is then known by both digests.
+   */
+  commit(options?: { topLevel?: RawManifest } & Abortable): Promise<void>
   /** Idempotent. */
   close(): Promise<void>
 }
