@@ -13,6 +13,8 @@ export interface StageLayerOptions {
   idMaps?: { uid: readonly IdMap[]; gid: readonly IdMap[] }
   /** Ownership that the kernel refuses is ignored (rootless stores with a single id). */
   ignoreChownErrors?: boolean
+  /** The blob's digest where `blob` itself throws at its end unless it has it: not computed again. */
+  verifiedDigest?: string
   signal?: AbortSignal
 }
 

@@ -27,10 +27,11 @@ export async function putImageRecord(context: StoreContext, wanted: NewImage): P
           remedy: 'try again',
         })
       }
+      if (wanted.namesMustBeFree === true) checkNamesFree(context, transaction, wanted)
       const existing = transaction.snapshot.get(wanted.id)
       const base = existing ?? newImageRecord(wanted)
       const withData = await addBigData(context, base, wanted.bigData)
-      const record = existing === undefined ? withData : { ...withData, digest: wanted.digest }
+      const record = existing === undefined ? withData : { ...withData, digest: wanted.digest, ...(wanted.metadata === undefined ? {} : { metadata: wanted.metadata }) }
       transaction.put(giveNames(transaction, record, union(record.names ?? [], wanted.names), wanted.names))
       await transaction.save()
       return transaction.snapshot.get(wanted.id)!
@@ -59,6 +60,15 @@ export async function changeNames(
     await transaction.save()
     return transaction.snapshot.get(imageId)!
   })
+}
+
+function checkNamesFree(context: StoreContext, transaction: Transaction<ImageRecord>, { id, names }: NewImage): void {
+  for (const images of [transaction.snapshot.all, ...context.additional.map(store => store.images.read().all)]) {
+    for (const image of images) {
+      const taken = image.id === id ? undefined : names.find(name => image.names?.includes(name))
+      if (taken !== undefined) throw new TpodError('IMAGE_NAME_IN_USE', `image name "${taken}" is already associated with image "${image.id}": that name is already in use`)
+    }
+  }
 }
 
 /** The record with its new names; takes `next` away from all others. */

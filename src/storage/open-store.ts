@@ -103,7 +103,7 @@ class OverlayStore implements Store {
     return measureContainer(this.#context, containerId)
   }
 
-  async stageLayer(blob: AsyncIterable<Uint8Array>, options: { signal?: AbortSignal } = {}): Promise<StagedLayer> {
+  async stageLayer(blob: AsyncIterable<Uint8Array>, options: { signal?: AbortSignal; verifiedDigest?: string } = {}): Promise<StagedLayer> {
     const { stageLayerFiles } = await import('./stage-layer.ts')
     return stageLayerFiles(this.#context, blob, options)
   }

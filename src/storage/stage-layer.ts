@@ -52,7 +52,7 @@ export class StagedLayerFiles implements StagedLayer {
 export async function stageLayerFiles(
   context: StoreContext,
   blob: AsyncIterable<Uint8Array>,
-  options: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal; verifiedDigest?: string } = {},
 ): Promise<StagedLayer> {
   const { stageLayer } = await import('../archive/stage-layer.ts')
   ensureStoreDirectories(context.paths)
@@ -69,7 +69,7 @@ export async function stageLayerFiles(
       tarSplitPath: tarSplitFile(tarSplit),
       whiteouts: driverOptions['mount_program'] === undefined ? whiteouts : 'aufs',
       ignoreChownErrors: driverOptions['ignore_chown_errors'] === 'true',
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...options,
     })
     startWriteBack(directory)
     return new StagedLayerFiles(content, files, tarSplit)

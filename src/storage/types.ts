@@ -78,6 +78,8 @@ export interface NewImage {
   digest: string
   /** Fully qualified references; each is taken away from the image that had it. */
   names: readonly string[]
+  /** Throw IMAGE_NAME_IN_USE instead of taking a name away. */
+  namesMustBeFree?: boolean
   /** Top layer id; absent for an image without layers. */
   layer?: string
   /** Key to bytes, in insertion order: config digest, `manifest-<digest>`, `manifest`, … */
@@ -144,7 +146,8 @@ export interface Store {
   containerSizeBytes(containerId: string): Promise<number>
 
   // Layers and images
-  stageLayer(blob: AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal }): Promise<StagedLayer>
+  /** `verifiedDigest`: `blob` throws at its end unless it has that digest. */
+  stageLayer(blob: AsyncIterable<Uint8Array>, options?: { signal?: AbortSignal; verifiedDigest?: string }): Promise<StagedLayer>
   /** Layer id that (parent, diffId) has in every containers/storage. */
   layerIdFor(parentLayerId: string | undefined, diffId: string): string
   /** Short lock period. If the id exists already the staged copy is discarded and the existing record returned. */
