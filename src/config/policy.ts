@@ -1,97 +1,125 @@
-/**
- * containers-policy.json(5), the part that needs no cryptography: which requirement holds for an image, found by the
- * most specific scope. `insecureAcceptAnything` and `reject` are obeyed; a rule that asks for signatures is refused
- * rather than skipped.
- */
+/** containers-policy.json(5): which requirements hold for an image, found by the most specific scope. Checking them is image/trust's. */
 import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
 import { formatReference } from '../oci/reference.ts'
 import type { QualifiedReference } from '../oci/reference.ts'
-
-interface Requirement { type: string }
-type Scopes = Record<string, Requirement[]>
+import { exactMembers, isJsonObject, parseStrictJson } from '../text/strict-json.ts'
+import { parseRequirement } from './policy-requirements.ts'
+import type { PolicyRequirement } from './policy-requirements.ts'
 
 export interface Policy {
   /** '' when no file was found: everything is accepted. */
   path: string
-  default: Requirement[]
-  transports: Record<string, Scopes>
+  default: readonly PolicyRequirement[]
+  /** By transport, then by scope; '' is the transport's own default. */
+  transports: Readonly<Record<string, Readonly<Record<string, readonly PolicyRequirement[]>>>>
 }
 
-/** Tries `paths` in order (--signature-policy alone; else the user's, then the system's). No file: accept anything, as docker does. */
+/** Who decides about an image. */
+export interface PolicyRule {
+  /** As the file writes it: 'default', or the transport and one of its scopes. */
+  scope: string
+  requirements: readonly PolicyRequirement[]
+}
+
+/** What holds without a file, and with --insecure-policy. */
+export const acceptAnything: Policy = { path: '', default: [{ type: 'insecureAcceptAnything' }], transports: {} }
+
+/**
+ * Tries `paths` in order (--signature-policy alone; else the user's, then the system's). No file: accept anything, as
+ * docker does; with `mustExist` that is an error, as for podman and skopeo. Throws POLICY_INVALID.
+ */
 export async function loadPolicy(paths: readonly string[], options: { mustExist?: boolean } = {}): Promise<Policy> {
   for (const path of paths) {
-    let text: string
+    let bytes: Uint8Array
     try {
-      text = await readFile(path, 'utf8')
+      bytes = await readFile(path)
     } catch (cause) {
-      if (errorCode(cause) === 'ENOENT' && options.mustExist !== true) continue
-      throw new TpodError('POLICY_INVALID', `read signature policy ${path}: ${errorCode(cause)}`, { cause })
+      const code = errorCode(cause)
+      if (code === 'ENOENT') continue
+      throw new TpodError('POLICY_INVALID', `loading trust policy: open ${path}: ${code}`, { cause })
     }
-    return parsePolicy(text, path)
+    return parsePolicy(bytes, path)
   }
-  return { path: '', default: [{ type: 'insecureAcceptAnything' }], transports: {} }
+  const last = paths.at(-1)
+  if (options.mustExist === true && last !== undefined) {
+    throw new TpodError('POLICY_INVALID', `loading trust policy: open ${last}: no such file or directory`, { remedy: `write ${last}; {"default":[{"type":"insecureAcceptAnything"}]} accepts all images` })
+  }
+  return acceptAnything
 }
 
-/** Throws POLICY_INVALID. */
-export function parsePolicy(text: string, path: string): Policy {
-  let json: unknown
+/** Throws POLICY_INVALID for anything that containers/image refuses: unknown and duplicate keys, empty lists, impossible scopes. */
+export function parsePolicy(text: Uint8Array | string, path: string): Policy {
   try {
-    json = JSON.parse(text)
+    const json = parseStrictJson(text)
+    if (isJsonObject(json) && json.default === undefined) throw new Error('Default policy is missing')
+    const { default: fallback, transports } = exactMembers(json, ['default'], ['transports'])
+    return {
+      path,
+      default: parseRequirements(fallback),
+      transports: Object.fromEntries(Object.entries(objectOf(transports ?? {})).map(([transport, scopes]) => [transport, parseScopes(transport, objectOf(scopes))])),
+    }
   } catch (cause) {
-    throw new TpodError('POLICY_INVALID', `read signature policy ${path}: not valid JSON`, { cause })
+    throw new TpodError('POLICY_INVALID', `invalid policy in ${JSON.stringify(path)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause, remedy: `see containers-policy.json(5)` })
   }
-  if (!isObject(json)) throw new TpodError('POLICY_INVALID', `read signature policy ${path}: not a JSON object`)
-  const transports: Record<string, Scopes> = {}
-  for (const [transport, scopes] of Object.entries(isObject(json.transports) ? json.transports : {})) {
-    if (!isObject(scopes)) throw new TpodError('POLICY_INVALID', `read signature policy ${path}: transports.${transport} is not an object`)
-    transports[transport] = Object.fromEntries(Object.entries(scopes).map(([scope, value]) => [scope, requirements(value, `${transport}:${scope}`, path)]))
-  }
-  return { path, default: requirements(json.default, 'default', path), transports }
 }
 
-/** Throws POLICY_REJECTED, or POLICY_UNSUPPORTED where a signature would have to be verified. */
+/** The rule that decides: of the first of `scopes` (most specific first) that the file has, else the transport's, else the default. */
+export function findRule(policy: Policy, transport: string, scopes: readonly string[]): PolicyRule {
+  const known = Object.hasOwn(policy.transports, transport) ? policy.transports[transport] : undefined
+  if (known !== undefined) {
+    for (const scope of [...scopes, '']) {
+      const requirements = Object.hasOwn(known, scope) ? known[scope] : undefined
+      if (requirements !== undefined) return { scope: `transports.${transport}[${JSON.stringify(scope)}]`, requirements }
+    }
+  }
+  return { scope: 'default', requirements: policy.default }
+}
+
+function parseScopes(transport: string, scopes: Record<string, unknown>): Record<string, readonly PolicyRequirement[]> {
+  for (const scope of Object.keys(scopes)) {
+    if (scope !== '' && !isScope(transport, scope)) throw new Error(`Unknown key ${JSON.stringify(scope)}: not a scope of ${transport}:`)
+  }
+  return Object.fromEntries(Object.entries(scopes).map(([scope, value]) => [scope, parseRequirements(value)]))
+}
+
+/** What containers/image's transports say of a scope; transports it doesn't know either have any. */
+function isScope(transport: string, scope: string): boolean {
+  switch (transport) {
+    case 'docker-archive':
+    case 'tarball': return false
+    case 'dir':
+    case 'oci':
+    case 'oci-archive':
+    case 'sif': return scope.startsWith('/') && scope !== '/' && posix.normalize(scope).replace(/(.)\/$/, '$1') === scope
+    case 'containers-storage': return /^\[(?:[^@\]]+@)?\/[^\]]*\]/.test(scope)
+    case 'docker-daemon': return !/^sha256:[0-9a-f]{64}$/.test(scope)
+    default: return true
+  }
+}
+
+function parseRequirements(value: unknown): readonly PolicyRequirement[] {
+  if (!Array.isArray(value)) throw new Error('a list of requirements expected')
+  if (value.length === 0) throw new Error('List of verification policy requirements must not be empty')
+  return value.map(parseRequirement)
+}
+
+function objectOf(value: unknown): Record<string, unknown> {
+  if (!isJsonObject(value)) throw new Error('JSON object expected')
+  return value
+}
+
+/** Of a registry image, as far as no signature is needed. Throws POLICY_REJECTED, or POLICY_UNSUPPORTED where a signature would have to be verified. */
 export function checkPolicy(policy: Policy, transport: string, reference: QualifiedReference): void {
-  const text = formatReference(reference)
-  const { scope, rules } = findRules(policy, transport, reference)
-  for (const { type } of rules) {
+  const parts = reference.name.split('/')
+  const labels = reference.domain.replace(/:\d+$/, '').split('.')
+  const scopes = [formatReference(reference), ...parts.map((_, above) => parts.slice(0, parts.length - above).join('/')), ...labels.slice(1).map((_, at) => '*.' + labels.slice(at + 1).join('.'))]
+  const { scope, requirements } = findRule(policy, transport, scopes)
+  for (const { type } of requirements) {
     if (type === 'insecureAcceptAnything') continue
     const where = `signature policy ${policy.path} (${scope})`
-    if (type === 'reject') throw new TpodError('POLICY_REJECTED', `pull ${text}: rejected by ${where}`, { remedy: 'allow the image in the policy file if you trust it' })
-    throw new TpodError('POLICY_UNSUPPORTED', `pull ${text}: ${where} requires ${type}, which this version cannot verify`, {
-      remedy: 'pull with podman or skopeo, or allow the image in the policy file',
-    })
+    if (type === 'reject') throw new TpodError('POLICY_REJECTED', `pull ${formatReference(reference)}: rejected by ${where}`, { remedy: 'allow the image in the policy file if you trust it' })
+    throw new TpodError('POLICY_UNSUPPORTED', `pull ${formatReference(reference)}: ${where} requires ${type}, which this version cannot verify`, { remedy: 'pull with podman or skopeo, or allow the image in the policy file' })
   }
-}
-
-/** The rule that decides, and its name for messages. */
-export function findRules(policy: Policy, transport: string, reference: QualifiedReference): { scope: string; rules: readonly Requirement[] } {
-  const scopes = policy.transports[transport]
-  if (scopes !== undefined) {
-    for (const scope of scopesOf(reference)) {
-      const rules = Object.hasOwn(scopes, scope) ? scopes[scope] : undefined
-      if (rules !== undefined) return { scope: scope === '' ? `all of ${transport}` : scope, rules }
-    }
-  }
-  return { scope: 'default', rules: policy.default }
-}
-
-function scopesOf(reference: QualifiedReference): string[] {
-  const scopes = [formatReference(reference)]
-  const parts = reference.name.split('/')
-  for (let length = parts.length; length > 0; length--) scopes.push(parts.slice(0, length).join('/'))
-  const labels = reference.domain.replace(/:\d+$/, '').split('.')
-  for (let start = 1; start < labels.length; start++) scopes.push('*.' + labels.slice(start).join('.'))
-  scopes.push('')
-  return scopes
-}
-
-function requirements(value: unknown, what: string, path: string): Requirement[] {
-  const isList = Array.isArray(value) && value.length > 0 && value.every((item) => isObject(item) && typeof item.type === 'string')
-  if (!isList) throw new TpodError('POLICY_INVALID', `read signature policy ${path}: ${what} is not a list of requirements`)
-  return value as Requirement[]
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
