@@ -119,20 +119,25 @@ function parseName(name: string, field: string): QualifiedReference {
   try {
     return parseNormalizedReference(name)
   } catch (error) {
-    throw new Error(`Invalid format of ${field} ${JSON.stringify(name)}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`Invalid format of ${field} ${JSON.stringify(name)}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 
 /** A host, a namespace or a repository in the fully expanded form. */
 function parsePrefix(prefix: string): string {
-  if (isDomain(prefix)) return prefix
-  try {
-    const { name, tag, digest } = parseNormalizedReference(prefix)
-    if (name === prefix && tag === undefined && digest === undefined) return prefix
-  } catch {
-    // Said below.
-  }
+  const slash = prefix.indexOf('/')
+  if (slash < 0 && isDomain(prefix)) return prefix
+  if (slash > 0 && isDomain(prefix.slice(0, slash)) && isPath(prefix.slice(slash + 1))) return prefix
   throw new Error(`prefix ${JSON.stringify(prefix)} is not valid`)
+}
+
+function isPath(path: string): boolean {
+  try {
+    const { tag, digest } = parseNormalizedReference(`host.invalid/${path}`)
+    return tag === undefined && digest === undefined
+  } catch {
+    return false
+  }
 }
 
 function text(value: Record<string, unknown>, field: string): string {

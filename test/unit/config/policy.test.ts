@@ -55,7 +55,7 @@ const refused: [string, string, RegExp][] = [
   ['keyData that is not base64', requirement({ type: 'signedBy', keyType: 'GPGKeys', keyData: '*' }), /not base64/],
   ['an unknown identity', requirement({ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k', signedIdentity: { type: 'any' } }), /Unknown policy reference match type "any"/],
   ['exactReference without a tag', requirement({ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k', signedIdentity: { type: 'exactReference', dockerReference: 'a/b' } }), /neither a tag nor digest/],
-  ['a prefix that is not expanded', requirement({ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k', signedIdentity: { type: 'remapIdentity', prefix: 'busybox', signedPrefix: 'a.b' } }), /prefix "busybox" is not valid/],
+  ['a prefix with a tag', requirement({ type: 'signedBy', keyType: 'GPGKeys', keyPath: '/k', signedIdentity: { type: 'remapIdentity', prefix: 'a.b/c:1', signedPrefix: 'a.b' } }), /prefix "a.b\/c:1" is not valid/],
   ['sigstoreSigned without keys', requirement({ type: 'sigstoreSigned' }), /exactly one of/],
   ['a relative path as scope', scope('dir', 'images'), /Unknown key "images"/],
   ['the root as scope', scope('oci', '/'), /Unknown key "\/"/],
