@@ -170,9 +170,11 @@ function isKnown(type: string): boolean {
 }
 
 function parseIndex(json: JsonObject, mediaType: string, what: string): ImageIndex {
-  if (!Array.isArray(json.manifests)) throw badManifest(what, 'no "manifests"')
-  if (json.manifests.length > maxInstances) throw badManifest(what, `more than ${maxInstances} manifests`)
-  const manifests = json.manifests.map((entry: unknown, index) => parseDescriptor(entry, `${what}: manifests[${index}]`))
+  // Go writes an empty list as null: what `podman manifest create` leaves.
+  const entries = json.manifests === null ? [] : json.manifests
+  if (!Array.isArray(entries)) throw badManifest(what, 'no "manifests"')
+  if (entries.length > maxInstances) throw badManifest(what, `more than ${maxInstances} manifests`)
+  const manifests = entries.map((entry: unknown, index) => parseDescriptor(entry, `${what}: manifests[${index}]`))
   return { kind: 'index', mediaType, manifests, ...annotationsOf(json) }
 }
 

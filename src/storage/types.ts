@@ -113,6 +113,13 @@ export interface DeletedImage {
   removedLayers: string[]
 }
 
+/** `C` changed, `A` added, `D` deleted. */
+export interface LayerChange {
+  kind: 'C' | 'A' | 'D'
+  /** From the image's root, beginning with a slash; the name's bytes as latin1 text (they need not be UTF-8). */
+  path: string
+}
+
 /** Result of a full check of one layer against its recorded digest. */
 export interface LayerProblem {
   layerId: string
@@ -135,6 +142,8 @@ export interface Store {
   findImage(nameOrId: string): Promise<ImageRecord | undefined>
   getImage(nameOrId: string): Promise<ImageRecord>
   readImageData(imageId: string, key: string): Promise<Buffer>
+  /** Ids of the images that are in additional stores only: never changed, never removed. */
+  readOnlyImages(): Promise<ReadonlySet<string>>
   listLayers(): Promise<LayerRecord[]>
   findLayer(id: string): Promise<LayerRecord | undefined>
   /** All containers of all tools in both files. */
@@ -160,6 +169,8 @@ export interface Store {
   deleteImage(imageId: string): Promise<DeletedImage>
   /** Reads the layer back as the tar it was made from, byte for byte (tar-split). */
   readLayerTar(layerId: string): AsyncIterable<Uint8Array>
+  /** Against the layer's parent, or against another layer. Throws NO_SUCH_LAYER. */
+  layerChanges(layerId: string, fromLayerId?: string): Promise<LayerChange[]>
   /** Recomputes digests of all (or the given) layers. */
   checkLayers(layerIds?: readonly string[]): Promise<LayerProblem[]>
 
@@ -177,6 +188,8 @@ export interface Store {
   /** Mounts an image read-only (counted). */
   mountImage(imageId: string): Promise<string>
   unmountImage(imageId: string, options?: { force?: boolean }): Promise<boolean>
+  /** Where the image is mounted now, if it is. */
+  imageMountpoint(imageId: string): Promise<string | undefined>
   /** ROOT/overlay-containers/<id>/userdata, there as long as the container's record. */
   containerDirectory(id: string): string
   /** RUN/overlay-containers/<id>/userdata, made 0700. */

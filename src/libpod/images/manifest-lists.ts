@@ -1,0 +1,219 @@
+/** Manifest lists of an engine's store: made, filled, annotated, inspected, pushed, removed. Contracts as in image/manifest-list/. */
+import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
+import type { Outcome } from '../../errors/outcome.ts'
+import type { CopyOptions } from '../../image/copy/types.ts'
+import type { InspectedManifest } from '../../image/manifest-list/inspect-list.ts'
+import type { ListDocument, ListEntry } from '../../image/manifest-list/list-document.ts'
+import { changeStoredList, createStoredList, getStoredList } from '../../image/manifest-list/stored-list.ts'
+import type { StoredList } from '../../image/manifest-list/stored-list.ts'
+import type { RemovedImage } from '../../image/remove.ts'
+import type { EndpointOptions } from '../../image/types.ts'
+import { isDigest } from '../../oci/digest.ts'
+import { formatReference } from '../../oci/reference.ts'
+import type { Engine } from '../engine.ts'
+import { imageContext, registriesOf } from '../image-context.ts'
+import type { RegistryAccess } from '../image-context.ts'
+
+export interface EntryChanges {
+  annotations?: Readonly<Record<string, string>>
+  architecture?: string
+  os?: string
+  osVersion?: string
+  osFeatures?: readonly string[]
+  variant?: string
+  features?: readonly string[]
+}
+
+export interface ListAccess extends RegistryAccess {
+  endpoint?: EndpointOptions
+}
+
+export interface AddToListOptions extends ListAccess {
+  /** All images of a list that is added, not only this machine's. */
+  all?: boolean
+  /** What the new entry (of an index the first) says instead of what its image does. */
+  changes?: EntryChanges
+}
+
+export interface CreateListOptions extends ListAccess {
+  all?: boolean
+  /** A list of that name is used instead of refused. */
+  amend?: boolean
+  /** Of the index itself. */
+  annotations?: Readonly<Record<string, string>>
+}
+
+export interface PushListOptions extends ListAccess, Omit<CopyOptions, 'instances'> {
+  /** Default true: the images, too. */
+  all?: boolean
+  /** Remove the list after it was pushed. */
+  remove?: boolean
+}
+
+/** Gives the list's id. Throws IMAGE_NAME_IN_USE; images that cannot be added leave the list without them, as podman's. */
+export async function createManifestList(engine: Engine, name: string, images: readonly string[], options: CreateListOptions = {}): Promise<string> {
+  const id = await createOrFind(engine, name, options)
+  for (const image of images) await addToManifestList(engine, id, [image], options)
+  return id
+}
+
+async function createOrFind(engine: Engine, name: string, { amend, annotations }: CreateListOptions): Promise<string> {
+  const hasAnnotations = annotations !== undefined && Object.keys(annotations).length > 0
+  const list: ListDocument = { entries: [], ...(hasAnnotations ? { annotations: { ...annotations } } : {}) }
+  try {
+    return (await createStoredList(engine.store, name, list)).id
+  } catch (error) {
+    if (errorCode(error) !== 'IMAGE_NAME_IN_USE') throw error
+    const existing = amend === true ? await findList(engine, name) : undefined
+    if (existing === undefined) throw new TpodError('IMAGE_NAME_IN_USE', `creating image to hold manifest list: ${(error as Error).message}`, { remedy: 'choose another name, or give --amend to change that list' })
+    if (hasAnnotations) await changeStoredList(engine.store, existing.image.id, ({ list: found }) => void (found.annotations = { ...found.annotations, ...annotations }))
+    return existing.image.id
+  }
+}
+
+/** Adds each image in turn; what was added before a failure stays. Gives the list's id. */
+export async function addToManifestList(engine: Engine, listName: string, images: readonly string[], options: AddToListOptions = {}): Promise<string> {
+  const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
+  for (const image of images) {
+    const { location, entries } = await describe(engine, image, options)
+    await changeStoredList(engine.store, id, (stored) => addEntries(stored, entries, location, options.changes), options.endpoint?.signal)
+  }
+  return id
+}
+
+async function describe(engine: Engine, image: string, { endpoint = {}, all, ...access }: AddToListOptions): Promise<{ location: string; entries: ListEntry[] }> {
+  const context = imageContext(engine, access)
+  const [{ resolveInstanceName, openableLocation }, { describeInstances }, { openSource }] = await Promise.all([
+    import('../../image/manifest-list/instance-location.ts'), import('../../image/manifest-list/describe-instances.ts'), import('../../image/transports/open-source.ts'),
+  ])
+  const location = await resolveInstanceName(engine.store, registriesOf(engine), image)
+  const source = await openSource(context, await openableLocation(engine.store, location, ''), endpoint)
+  try {
+    const entries = await describeInstances(source, {
+      platform: context.platform,
+      ...(all === undefined ? {} : { all }),
+      ...(endpoint.signal === undefined ? {} : { signal: endpoint.signal }),
+    })
+    const reference = source.identity.transport === 'docker' ? source.identity.dockerReference : undefined
+    return { location: reference === undefined ? location : `docker://${formatReference(reference)}`, entries }
+  } finally {
+    await source.close()
+  }
+}
+
+function addEntries({ list, instances }: StoredList, entries: readonly ListEntry[], location: string, changes: EntryChanges | undefined): void {
+  for (const entry of entries) {
+    list.entries = [...list.entries.filter(({ digest }) => digest !== entry.digest), { ...entry }]
+    if (!instances.has(entry.digest)) instances.set(entry.digest, location)
+  }
+  const first = entries[0]
+  if (changes !== undefined && first !== undefined) changeEntry(list, first.digest, changes)
+}
+
+/**
+ * Changes what the list says of an entry, named by its digest or by an image of the store that it is. Annotations replace the
+ * entry's former ones, as podman's do. Gives the list's id. Throws NO_SUCH_LIST_ENTRY.
+ */
+export async function annotateManifestList(engine: Engine, listName: string, entry: string, changes: EntryChanges, signal?: AbortSignal): Promise<string> {
+  const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
+  const digests = await entryDigests(engine, entry)
+  await changeStoredList(engine.store, id, ({ list }) => changeEntry(list, existing(list, digests, entry, listName), changes), signal)
+  return id
+}
+
+/** Adds annotations to the index itself. Gives the list's id. */
+export async function annotateIndex(engine: Engine, listName: string, annotations: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+  const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
+  await changeStoredList(engine.store, id, ({ list }) => void (list.annotations = { ...list.annotations, ...annotations }), signal)
+  return id
+}
+
+/** Takes an entry out, by digest or by an image of the store. Gives the list's id. Throws NO_SUCH_LIST_ENTRY. */
+export async function removeFromManifestList(engine: Engine, listName: string, entry: string, signal?: AbortSignal): Promise<string> {
+  const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
+  const digests = await entryDigests(engine, entry)
+  await changeStoredList(engine.store, id, ({ list }) => {
+    const digest = existing(list, digests, entry, listName)
+    list.entries = list.entries.filter((each) => each.digest !== digest)
+  }, signal)
+  return id
+}
+
+/** podman's view of the list in the store, else of what the registry has. */
+export async function inspectManifestList(engine: Engine, name: string, { endpoint, ...access }: ListAccess = {}): Promise<InspectedManifest> {
+  const { inspectManifest } = await import('../../image/manifest-list/inspect-list.ts')
+  return inspectManifest(imageContext(engine, access), name, endpoint)
+}
+
+/** Copies the list, and its images, to `destination` (`transport:details`, or a reference in a registry). Gives the digest there. */
+export async function pushManifestList(engine: Engine, listName: string, destination: string, options: PushListOptions = {}): Promise<string> {
+  const { authFile, credentials, remove, ...push } = options
+  const stored = await getStoredList(engine.store, registriesOf(engine), listName)
+  const [{ pushStoredList }, { parseImageName, transportOf }] = await Promise.all([import('../../image/manifest-list/push-list.ts'), import('../../image/transports/image-name.ts')])
+  const name = parseImageName(transportOf(destination) === undefined ? `docker://${destination}` : destination)
+  const { manifest } = await pushStoredList(imageContext(engine, { authFile, credentials }), stored, name, push)
+  if (remove === true) await engine.store.deleteImage(stored.image.id)
+  return manifest.digest
+}
+
+/** One outcome per name: NO_SUCH_IMAGE (not with `ignore`), NOT_A_MANIFEST_LIST. The lists' images stay. */
+export async function removeManifestLists(engine: Engine, names: readonly string[], options: { ignore?: boolean } = {}): Promise<Outcome<RemovedImage>[]> {
+  const { removeImages } = await import('../../image/remove.ts')
+  const outcomes: Outcome<RemovedImage>[] = []
+  for (const name of names) {
+    try {
+      await getStoredList(engine.store, registriesOf(engine), name)
+      outcomes.push(...(await removeImages(engine.store, registriesOf(engine), [name])))
+    } catch (error) {
+      const isMissing = errorCode(error) === 'NO_SUCH_IMAGE'
+      if (isMissing && options.ignore === true) continue
+      // As rmi, podman ends with 1 for "not found".
+      const shown = isMissing ? new TpodError('NO_SUCH_IMAGE', errorMessage(error), { exitCode: 1 }) : error
+      outcomes.push({ input: name, error: shown instanceof Error ? shown : new Error(String(shown)) })
+    }
+  }
+  return outcomes
+}
+
+/** False when there is no such name; throws NOT_A_MANIFEST_LIST when it is a single image's. */
+export async function manifestListExists(engine: Engine, name: string): Promise<boolean> {
+  return (await findList(engine, name)) !== undefined
+}
+
+async function findList(engine: Engine, name: string): Promise<StoredList | undefined> {
+  try {
+    return await getStoredList(engine.store, registriesOf(engine), name)
+  } catch (error) {
+    if (errorCode(error) === 'NO_SUCH_IMAGE') return undefined
+    throw error
+  }
+}
+
+function changeEntry(list: ListDocument, digest: string, changes: EntryChanges): void {
+  const entry = list.entries.find((each) => each.digest === digest)
+  if (entry === undefined) return
+  const { platform } = entry
+  if (changes.os) platform.os = changes.os
+  if (changes.architecture) platform.architecture = changes.architecture
+  if (changes.osVersion) platform['os.version'] = changes.osVersion
+  if (changes.variant) platform.variant = changes.variant
+  if (changes.osFeatures !== undefined && changes.osFeatures.length > 0) platform['os.features'] = [...changes.osFeatures]
+  if (changes.features !== undefined && changes.features.length > 0) entry.features = [...changes.features]
+  if (changes.annotations !== undefined && Object.keys(changes.annotations).length > 0) entry.annotations = { ...changes.annotations }
+}
+
+/** Digests under which a list may have it. */
+async function entryDigests(engine: Engine, entry: string): Promise<Set<string>> {
+  if (isDigest(entry)) return new Set([entry])
+  const [{ findLocalImage, imageDigests }, { transportOf }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/transports/image-name.ts')])
+  const text = entry.replace(/^containers-storage:/, '')
+  const local = transportOf(text) === undefined && !/^[a-z0-9]+:[0-9a-f]+$/.test(text) ? await findLocalImage(engine.store, registriesOf(engine), text) : undefined
+  if (local === undefined) throw new TpodError('BAD_DIGEST', `invalid image digest "${entry}": no digest, and no image of the store`, { remedy: "find the entry's digest with: tpod manifest inspect" })
+  return imageDigests(local.image)
+}
+
+function existing(list: ListDocument, digests: ReadonlySet<string>, entry: string, listName: string): string {
+  const found = list.entries.find(({ digest }) => digests.has(digest))
+  if (found === undefined) throw new TpodError('NO_SUCH_LIST_ENTRY', `${listName}: no instance matching digest "${entry}" found in manifest list`, { remedy: `list its entries with: tpod manifest inspect ${listName}` })
+  return found.digest
+}
