@@ -44,7 +44,7 @@ export class MountCounts {
  * Runs fn under mountpoints.lock and saves what it changed, also when it throws. The innermost lock: fn takes no other.
  * Caller holds layers.lock. The file does not outlive the boot: written without sync, and an unreadable one starts anew.
  */
-export async function withMountCounts<T>(paths: StorePaths, fn: (counts: MountCounts) => Promise<T> | T): Promise<T> {
+export async function withMountCounts<T>(paths: Pick<StorePaths, 'runLayers'>, fn: (counts: MountCounts) => Promise<T> | T): Promise<T> {
   mkdirSync(paths.runLayers, { recursive: true, mode: 0o700 })
   return withFileLock(`${paths.runLayers}/mountpoints.lock`, 'write', async lock => {
     const file = `${paths.runLayers}/mountpoints.json`

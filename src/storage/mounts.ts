@@ -1,14 +1,16 @@
+import { mkdirSync, rmdirSync } from 'node:fs'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
 import { LockFile } from '../host/lock/lock-file.ts'
 import { getContainerRecord } from './containers.ts'
 import { getImageRecord } from './find-image.ts'
 import { withMountCounts } from './mountpoints.ts'
+import type { MountCounts } from './mountpoints.ts'
 import { repairShortLinks } from './overlay/layer-directory.ts'
 import { isLayerMounted, mountLayer, unmountPath } from './overlay/mount-layer.ts'
 import type { LayerMount } from './overlay/mount-layer.ts'
 import { makeHomePrivate } from './overlay/private-home.ts'
-import { layerChain, otherOverlays } from './store-context.ts'
-import type { StoreContext } from './store-context.ts'
+import { findLayerWithStore, layerChain, otherOverlays } from './store-context.ts'
+import type { AdditionalStore, StoreContext } from './store-context.ts'
 import { ensureStoreDirectories, mergedDirectory } from './store-paths.ts'
 
 /** Mounts a container's layer, or counts one more user of the mount. Returns the path of the merged directory. */
@@ -24,14 +26,21 @@ export async function mountContainerLayer(context: StoreContext, containerId: st
   })
 }
 
-/** Mounts an image's layers read-only. Throws IMAGE_HAS_NO_LAYERS, IMAGE_READ_ONLY for one of an additional store. */
+/**
+ * Mounts an image's layers read-only. Layers of an additional store, which has no place to mount them, are mounted below
+ * RUN/tpod and counted there: podman drops counts of layers that are not its own. Throws IMAGE_HAS_NO_LAYERS, LAYER_PARENT_GONE.
+ */
 export async function mountImageLayer(context: StoreContext, imageId: string): Promise<string> {
-  return mountCounted(context, {
-    layerId: imageLayer(context, imageId),
-    readOnly: true,
-    volatile: false,
-    mountLabel: '',
-    extraOptions: configuredOptions(context),
+  const { layerId, store } = imageLayer(context, imageId)
+  const request = { layerId, readOnly: true, volatile: false, mountLabel: '', extraOptions: configuredOptions(context) }
+  if (store === context) return mountCounted(context, request)
+  const place = foreignPlace(context, layerId)
+  return withMountCounts(place, async counts => {
+    mkdirSync(place.merged, { recursive: true, mode: 0o700 })
+    const others = isLayerMounted(place.merged) ? Math.max(counts.get(layerId), 1) : 0
+    if (others === 0) await mountLayer({ ...layerMount(context, request), overlay: store.paths.overlay, otherOverlays: overlaysExcept(context, store), target: place.merged })
+    counts.set(layerId, place.merged, others + 1)
+    return place.merged
   })
 }
 
@@ -40,7 +49,44 @@ export async function unmountContainerLayer(context: StoreContext, containerId: 
 }
 
 export async function unmountImageLayer(context: StoreContext, imageId: string, force: boolean): Promise<boolean> {
-  return unmountCounted(context, imageLayer(context, imageId), force)
+  const { layerId, store } = imageLayer(context, imageId)
+  if (store === context) return unmountCounted(context, layerId, force)
+  const place = foreignPlace(context, layerId)
+  return withMountCounts(place, counts => {
+    const isGone = unmountOnce(counts, layerId, place.merged, force)
+    if (isGone) for (const path of [place.merged, place.directory]) removeEmptyDirectory(path)
+    return isGone
+  })
+}
+
+/** The directory an image is mounted at now, by whatever tool. */
+export function imageMountpoint(context: StoreContext, imageId: string): string | undefined {
+  const image = getImageRecord(context, imageId)
+  const found = image.layer === undefined ? undefined : findLayerWithStore(context, image.layer)
+  if (found === undefined) return undefined
+  const merged = found.store === context ? mergedDirectory(context.paths, found.record.id) : foreignPlace(context, found.record.id).merged
+  return isLayerMounted(merged) ? merged : undefined
+}
+
+/** Never recursively: if something is mounted there again, it stays. */
+function removeEmptyDirectory(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errorCode(error) ?? '')) throw error
+  }
+}
+
+interface ForeignPlace { runLayers: string; directory: string; merged: string }
+
+/** Where a layer of an additional store is mounted; like all of the run root it does not outlive the boot. */
+function foreignPlace(context: StoreContext, layerId: string): ForeignPlace {
+  const runLayers = `${context.paths.run}/tpod/image-mounts`
+  return { runLayers, directory: `${runLayers}/${layerId}`, merged: `${runLayers}/${layerId}/merged` }
+}
+
+function overlaysExcept(context: StoreContext, store: AdditionalStore): string[] {
+  return [context.paths.overlay, ...otherOverlays(context)].filter(overlay => overlay !== store.paths.overlay)
 }
 
 /** The merged directory if something is mounted there now. */
@@ -76,14 +122,7 @@ async function mountCounted(context: StoreContext, request: MountRequest): Promi
 }
 
 async function mountOrRepair(context: StoreContext, request: MountRequest): Promise<void> {
-  const program = context.options.driverOptions['mount_program']
-  const mount: LayerMount = {
-    ...request,
-    overlay: context.paths.overlay,
-    otherOverlays: otherOverlays(context),
-    userXattr: context.options.userXattr,
-    ...(program === undefined || program === '' ? {} : { mountProgram: program }),
-  }
+  const mount = layerMount(context, request)
   try {
     await mountLayer(mount)
   } catch (error) {
@@ -95,34 +134,46 @@ async function mountOrRepair(context: StoreContext, request: MountRequest): Prom
   }
 }
 
+function layerMount(context: StoreContext, request: MountRequest): LayerMount {
+  const program = context.options.driverOptions['mount_program']
+  return {
+    ...request,
+    overlay: context.paths.overlay,
+    otherOverlays: otherOverlays(context),
+    userXattr: context.options.userXattr,
+    ...(program === undefined || program === '' ? {} : { mountProgram: program }),
+  }
+}
+
 async function unmountCounted(context: StoreContext, layerId: string, force: boolean): Promise<boolean> {
   return context.layers.locked('write', () =>
-    withMountCounts(context.paths, counts => {
-      const merged = mergedDirectory(context.paths, layerId)
-      const count = counts.get(layerId)
-      const isMounted = isLayerMounted(merged)
-      if (isMounted && count > 1 && !force) {
-        counts.set(layerId, merged, count - 1)
-        return false
-      }
-      if (isMounted) unmountPath(merged)
-      if (count > 0) counts.set(layerId, '', 0)
-      return true
-    }),
+    withMountCounts(context.paths, counts => unmountOnce(counts, layerId, mergedDirectory(context.paths, layerId), force)),
   )
 }
 
-function imageLayer(context: StoreContext, imageId: string): string {
-  const image = getImageRecord(context, imageId)
-  if (image.layer === undefined || image.layer === '') {
+/** True when nothing is mounted any more. */
+function unmountOnce(counts: MountCounts, layerId: string, merged: string, force: boolean): boolean {
+  const count = counts.get(layerId)
+  const isMounted = isLayerMounted(merged)
+  if (isMounted && count > 1 && !force) {
+    counts.set(layerId, merged, count - 1)
+    return false
+  }
+  if (isMounted) unmountPath(merged)
+  if (count > 0) counts.set(layerId, '', 0)
+  return true
+}
+
+function imageLayer(context: StoreContext, imageId: string): { layerId: string; store: AdditionalStore } {
+  const { layer } = getImageRecord(context, imageId)
+  if (layer === undefined || layer === '') {
     throw new TpodError('IMAGE_HAS_NO_LAYERS', `mount image ${imageId.slice(0, 12)}: it has no layers`)
   }
-  if (context.layers.read().get(image.layer) === undefined) {
-    throw new TpodError('IMAGE_READ_ONLY', `mount image ${imageId.slice(0, 12)}: its layers are in a read-only store`, {
-      remedy: 'create a container from it and mount that',
-    })
+  const found = findLayerWithStore(context, layer)
+  if (found === undefined) {
+    throw new TpodError('LAYER_DAMAGED', `mount image ${imageId.slice(0, 12)}: its layer ${layer.slice(0, 12)} is in no store`, { remedy: 'remove the image and pull it again' })
   }
-  return image.layer
+  return { layerId: layer, store: found.store }
 }
 
 function configuredOptions(context: StoreContext): string[] {

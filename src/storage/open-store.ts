@@ -9,6 +9,7 @@ import type {
   ContainerRecord,
   DeletedImage,
   ImageRecord,
+  LayerChange,
   LayerProblem,
   LayerRecord,
   NewContainer,
@@ -75,6 +76,11 @@ class OverlayStore implements Store {
     return readBigData(this.#context, imageId, key)
   }
 
+  async readOnlyImages(): Promise<ReadonlySet<string>> {
+    const own = this.#context.images.read()
+    return new Set(this.#context.additional.flatMap(store => store.images.read().all.map(image => image.id)).filter(id => own.get(id) === undefined))
+  }
+
   async listLayers(): Promise<LayerRecord[]> {
     const stores = [this.#context, ...this.#context.additional]
     const layers = stores.flatMap(store => store.layers.read().all).filter(layer => !isIncomplete(layer))
@@ -138,6 +144,11 @@ class OverlayStore implements Store {
     yield* readLayerTarBytes(this.#context, layerId)
   }
 
+  async layerChanges(layerId: string, fromLayerId?: string): Promise<LayerChange[]> {
+    const { layerChanges } = await import('./layer-changes.ts')
+    return layerChanges(this.#context, fromLayerId, layerId)
+  }
+
   async checkLayers(layerIds?: readonly string[]): Promise<LayerProblem[]> {
     const { checkLayerContents } = await import('./check-layers.ts')
     return checkLayerContents(this.#context, layerIds)
@@ -181,6 +192,11 @@ class OverlayStore implements Store {
   async unmountImage(imageId: string, options: { force?: boolean } = {}): Promise<boolean> {
     const { unmountImageLayer } = await import('./mounts.ts')
     return unmountImageLayer(this.#context, imageId, options.force ?? false)
+  }
+
+  async imageMountpoint(imageId: string): Promise<string | undefined> {
+    const { imageMountpoint } = await import('./mounts.ts')
+    return imageMountpoint(this.#context, imageId)
   }
 
   containerDirectory(id: string): string {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { getSystemErrorMessage } from 'node:util'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
@@ -32,6 +32,8 @@ export interface LayerMount {
   /** overlay directories of additional stores, searched for lowers that this one lacks. */
   otherOverlays: readonly string[]
   layerId: string
+  /** Where to mount; default overlay/<id>/merged. */
+  target?: string
   readOnly: boolean
   /** From storage.conf or the container: `nodev`, `metacopy=on`, … */
   extraOptions: readonly string[]
@@ -44,7 +46,7 @@ export interface LayerMount {
 }
 
 /**
- * Mounts the layer over its parents at overlay/<id>/merged. Caller holds the layers and mountpoints write locks
+ * Mounts the layer over its parents at overlay/<id>/merged (or elsewhere). Caller holds the layers and mountpoints write locks
  * and made sure that nothing is mounted there. ENOENT in the cause means that a lower or its short link is lost.
  */
 export async function mountLayer(mount: LayerMount): Promise<string> {
@@ -61,11 +63,13 @@ export async function mountLayer(mount: LayerMount): Promise<string> {
     })
   }
   const { flags, data } = mountOptions(mount)
-  const merged = `${directory}/merged`
+  const merged = mount.target ?? `${directory}/merged`
+  // podman removes the directory when it unmounts a layer.
+  if (existsSync(directory) && !existsSync(merged)) mkdirSync(merged, { mode: 0o700 })
   // The kernel refuses to mount again what was once mounted volatile: files could have been lost with the machine.
   if (!mount.readOnly) rmSync(`${directory}/work/work/incompat/volatile`, { recursive: true, force: true })
   try {
-    const options = stackOptions(mount, mount.overlay, false)
+    const options = stackOptions(mount)
     if (mount.mountProgram !== undefined) await runMountProgram(mount.mountProgram, [...options, ...data], merged)
     else if (joined(options, data).length <= OPTIONS_LIMIT_BYTES) mountNative(merged, flags, joined(options, data))
     else await mountRelative(mount, flags, data)
@@ -121,19 +125,21 @@ function mountOptions(mount: LayerMount): { flags: number; data: string[] } {
   return { flags, data }
 }
 
-/** lowerdir=, upperdir=, workdir=; `base` is put before the names of this store, '' for relative ones. */
-function stackOptions(mount: LayerMount, base: string, isRelative: boolean): string[] {
-  const at = (name: string) => (isRelative ? name : `${base}/${name}`)
-  const directory = `${mount.overlay}/${mount.layerId}`
-  const lowers = readLower(directory).map(link => {
-    if (mount.otherOverlays.length === 0 || existsSync(`${mount.overlay}/${link}`)) return at(link)
-    const other = mount.otherOverlays.find(overlay => existsSync(`${overlay}/${link}`))
-    return other === undefined ? at(link) : `${other}/${link}`
-  })
+/** lowerdir=, upperdir=, workdir=; names in `base` are relative to it. */
+function stackOptions(mount: LayerMount, base?: string): string[] {
+  const from = (overlay: string, name: string) => (overlay === base ? name : `${overlay}/${name}`)
+  const at = (name: string) => from(mount.overlay, name)
+  const lowers = readLower(`${mount.overlay}/${mount.layerId}`).map(link => from(overlayOf(mount, link), link))
   // A stack needs something below; read-only it needs two.
   if (lowers.length === 0) lowers.push(at(`${mount.layerId}/empty`))
   if (mount.readOnly) return [`lowerdir=${[at(`${mount.layerId}/diff`), ...lowers].join(':')}`]
   return [`lowerdir=${lowers.join(':')}`, `upperdir=${at(`${mount.layerId}/diff`)}`, `workdir=${at(`${mount.layerId}/work`)}`]
+}
+
+/** The store that has the lower. */
+function overlayOf(mount: LayerMount, link: string): string {
+  if (mount.otherOverlays.length === 0 || existsSync(`${mount.overlay}/${link}`)) return mount.overlay
+  return mount.otherOverlays.find(overlay => existsSync(`${overlay}/${link}`)) ?? mount.overlay
 }
 
 function joined(options: readonly string[], data: readonly string[]): string {
@@ -141,18 +147,21 @@ function joined(options: readonly string[], data: readonly string[]): string {
 }
 
 /**
- * Deep stacks: names relative to ROOT/overlay fit into the page. The working directory belongs to the whole process,
- * so a child changes it.
+ * Deep stacks: names relative to the overlay directory that most lowers are in fit into the page. The working directory
+ * belongs to the whole process, so a child changes it.
  */
 async function mountRelative(mount: LayerMount, flags: number, data: readonly string[]): Promise<void> {
-  const options = joined(stackOptions(mount, '', true), data)
+  const counts = new Map<string, number>()
+  for (const link of readLower(`${mount.overlay}/${mount.layerId}`)) counts.set(overlayOf(mount, link), (counts.get(overlayOf(mount, link)) ?? 0) + 1)
+  const [base] = [...counts].toSorted((a, b) => b[1] - a[1])[0] ?? [mount.overlay]
+  const options = joined(stackOptions(mount, base), data)
   if (options.length > OPTIONS_LIMIT_BYTES) {
     throw new TpodError('TOO_MANY_LAYERS', `mount layer ${mount.layerId}: ${readLower(`${mount.overlay}/${mount.layerId}`).length} lower layers do not fit into one mount`, {
       remedy: 'squash the image: tpod build --squash-all, or export and import it',
     })
   }
   const words = Object.keys(FLAGS).filter(word => (FLAGS[word]! & flags) !== 0)
-  await run('mount', ['-i', '--no-canonicalize', '-t', 'overlay', 'overlay', '-o', [...words, options].join(','), `${mount.layerId}/merged`], mount.overlay)
+  await run('mount', ['-i', '--no-canonicalize', '-t', 'overlay', 'overlay', '-o', [...words, options].join(','), mount.target ?? `${mount.overlay}/${mount.layerId}/merged`], base)
 }
 
 async function runMountProgram(program: string, options: readonly string[], merged: string): Promise<void> {
