@@ -5,7 +5,7 @@ import { writeOut } from './output.ts'
 /** `C /etc`, a line each; names as they are on disk, but control characters could draw on the terminal. */
 export function writeChanges(changes: readonly LayerChange[], format: string): void {
   if (format === 'json') return writeOut(`${JSON.stringify(changesJson(changes), null, 5)}\n`)
-  const lines = changes.map(({ kind, path }) => `${kind} ${path.replace(/[\0-\x1f\x7f]/g, '?')}\n`)
+  const lines = changes.map(({ kind, path }) => `${kind} ${path.replace(/[^\x20-\x7e\x80-\xff]|\xc2[\x80-\x9f]/g, '?')}\n`)
   writeOut(Buffer.from(lines.join(''), 'latin1'))
 }
 

@@ -14,6 +14,8 @@ export interface ListOptions {
   /** `key=value` or `key!=value`, see filter.ts. */
   filters?: readonly string[]
   isExternalContainer?: (containerId: string) => boolean | Promise<boolean>
+  /** Ids of images that are looked at as if they were gone. */
+  without?: ReadonlySet<string>
 }
 
 export interface ImageEntry {
@@ -44,13 +46,13 @@ export interface ImageRow {
 
 /** Newest first. Throws BAD_FILTER, and NO_SUCH_IMAGE for before= and since=. */
 export async function listImages(store: Store, registries: () => Promise<RegistriesConfig>, options: ListOptions = {}): Promise<ImageEntry[]> {
-  const [images, layers, containers] = await Promise.all([store.listImages(), store.listLayers(), store.listContainers()])
+  const [stored, layers, containers, readOnly] = await Promise.all([store.listImages(), store.listLayers(), store.listContainers(), store.readOnlyImages()])
+  const images = options.without === undefined ? stored : stored.filter(({ id }) => !options.without!.has(id))
   const users = new Map<string, string[]>()
   for (const { image, id } of containers) users.set(image, [...(users.get(image) ?? []), id])
   const tree = imageTree(store, images, layers)
   const sizeOf = layerSizes(layers)
-  const owned = await ownedImages(store, images)
-  const entries = images.map((image) => toEntry({ store, image, tree, sizeOf, users: users.get(image.id)?.length ?? 0, isReadOnly: !owned.has(image.id) }))
+  const entries = images.map((image) => toEntry({ store, image, tree, sizeOf, users: users.get(image.id)?.length ?? 0, isReadOnly: readOnly.has(image.id) }))
   let shown = entries
   if (options.filters !== undefined && options.filters.length > 0) {
     const filter = await parseImageFilters(options.filters, {
@@ -131,11 +133,4 @@ function layerSizes(layers: readonly LayerRecord[]): (layerId: string | undefine
 async function withoutIntermediate(entries: readonly ImageEntry[], tree: ImageTree): Promise<ImageEntry[]> {
   const isHidden = await Promise.all(entries.map(({ image }) => tree.isIntermediate(image)))
   return entries.filter((_, index) => !isHidden[index])
-}
-
-/** Images of the store itself; the others come from read-only stores, and the contract's records do not say so. */
-async function ownedImages(store: Store, images: readonly ImageRecord[]): Promise<Set<string>> {
-  if (store.options.additionalImageStores.length === 0) return new Set(images.map(({ id }) => id))
-  const { readdir } = await import('node:fs/promises')
-  return new Set(await readdir(`${store.graphRoot}/overlay-images`).catch(() => []))
 }

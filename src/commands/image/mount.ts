@@ -21,7 +21,6 @@ export default class ImageMount extends BaseCommand {
     const engine = await this.openEngine()
     const { listMountedImages, mountImages } = await import('../../libpod/images/local.ts')
     const mounted = flags.all || image.length > 0 ? await mountImages(engine, image, { all: flags.all }) : await listMountedImages(engine)
-    const namesOf = (names: readonly string[] = []) => names.filter((name) => !name.includes('@'))
     if (flags.format === 'json') {
       const rows = mounted.map(({ image: { id, digest = '', names }, path }) => ({ id, Names: [digest], Repositories: namesOf(names), mountpoint: path }))
       return printLine(JSON.stringify(rows, null, 1))
@@ -29,4 +28,8 @@ export default class ImageMount extends BaseCommand {
     if (image.length === 1 && mounted.length === 1) return printLine(mounted[0]!.path)
     writeOut(alignColumns(mounted.map(({ image: { id, names }, path }) => `${namesOf(names)[0] ?? id}\t${path}\n`).join('')))
   }
+}
+
+function namesOf(names: readonly string[] = []): string[] {
+  return names.filter((name) => !name.includes('@'))
 }

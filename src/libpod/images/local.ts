@@ -1,7 +1,9 @@
 /** Local images by engine: history, layers, mounts and differences, for callers that have an engine. */
+import { existsSync } from 'node:fs'
 import type { HistoryStep } from '../../image/history.ts'
 import type { ImageLayerTree } from '../../image/layer-tree.ts'
 import type { MountedImage } from '../../image/mount.ts'
+import type { PrunedImage, PruneOptions } from '../../image/prune.ts'
 import type { Outcome } from '../../errors/outcome.ts'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import type { LayerChange } from '../../storage/types.ts'
@@ -36,6 +38,32 @@ export async function listMountedImages(engine: Engine): Promise<MountedImage[]>
 export async function unmountImages(engine: Engine, names: readonly string[], options: { all?: boolean; force?: boolean } = {}): Promise<Outcome<string>[]> {
   const { unmountImages: unmount } = await import('../../image/mount.ts')
   return unmount(engine.store, registriesOf(engine), names, options)
+}
+
+export interface PruneImagesOptions extends Pick<PruneOptions, 'all' | 'external' | 'filters' | 'dryRun' | 'signal'> {
+  /** What builds keep between their runs in RUN --mount=type=cache goes, too: buildah's directory for this user. */
+  buildCache?: boolean
+}
+
+export interface PruneReport {
+  images: Outcome<PrunedImage>[]
+  /** Present with buildCache, where there is such a directory. */
+  buildCache?: { path: string; freedBytes: number }
+}
+
+/** Contract as image/prune.ts; `external` are buildah's working containers, never those of podman or CRI-O. */
+export async function pruneImages(engine: Engine, options: PruneImagesOptions = {}): Promise<PruneReport> {
+  const { buildCache, ...prune } = options
+  const { pruneImages: removeUnused } = await import('../../image/prune.ts')
+  const isExternalContainer = (id: string): boolean => existsSync(`${engine.store.containerDirectory(id)}/buildah.json`)
+  const removeContainers = async ({ id: imageId }: { id: string }): Promise<void> => {
+    for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
+  }
+  const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
+  if (buildCache !== true) return { images }
+  const { pruneBuildCache } = await import('./build-cache.ts')
+  const cache = await pruneBuildCache(engine.options.hostEnv['TMPDIR'] || '/var/tmp', { dryRun: options.dryRun ?? false })
+  return { images, ...(cache === undefined ? {} : { buildCache: cache }) }
 }
 
 export type DiffKind = 'image' | 'container' | 'any'
