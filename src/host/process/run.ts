@@ -26,8 +26,8 @@ export interface RunResult {
   stderr: Buffer
 }
 
-const fedoraNames: Readonly<Record<string, string>> = { ip: 'iproute', nft: 'nftables', newuidmap: 'shadow-utils', newgidmap: 'shadow-utils' }
-const debianNames: Readonly<Record<string, string>> = { ip: 'iproute2', nft: 'nftables', newuidmap: 'uidmap', newgidmap: 'uidmap', fusermount3: 'fuse3' }
+const fedoraNames: Readonly<Record<string, string>> = { gpg: 'gnupg2', ip: 'iproute', nft: 'nftables', newuidmap: 'shadow-utils', newgidmap: 'shadow-utils' }
+const debianNames: Readonly<Record<string, string>> = { gpg: 'gnupg', ip: 'iproute2', nft: 'nftables', newuidmap: 'uidmap', newgidmap: 'uidmap', fusermount3: 'fuse3' }
 
 function missingHelper(file: string, cause: unknown): TpodError {
   const name = file.slice(file.lastIndexOf('/') + 1)
