@@ -1,4 +1,7 @@
+import { programName } from './cli/program-name.ts'
 import { runCli } from './cli/run-cli.ts'
+import { skopeoTable } from './commands/skopeo/table.ts'
 import { commandTable } from './commands/table.ts'
 
-void runCli(process.argv.slice(2), commandTable, process.env).then((status) => process.exit(status))
+const table = programName(process.env) === 'skopeo' ? skopeoTable : commandTable
+void runCli(process.argv.slice(2), table, process.env).then((status) => process.exit(status))

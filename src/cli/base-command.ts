@@ -61,13 +61,20 @@ export abstract class BaseCommand extends Command {
   protected override async parse<F extends FlagOutput, B extends FlagOutput, A extends ArgOutput>(options?: Input<F, B, A>): Promise<ParserOutput<F, B, A>> {
     const definition = (options ?? this.constructor) as unknown as { flags?: FlagInput; args?: ArgInput; passthrough?: boolean }
     const own = definition.flags ?? {}
-    const before = splitArgv(this.context.globalArgv, globalFlags)
-    const split = splitArgv(this.argv, { ...globalFlags, ...own }, { passthrough: definition.passthrough ?? false })
+    const globals: FlagInput = this.context.table.globalFlags ?? globalFlags
+    const before = splitArgv(this.context.globalArgv, globals)
+    const split = splitArgv(this.argv, { ...globals, ...own }, { passthrough: definition.passthrough ?? false })
     this.parsed = true
     if (split.help || before.help) throw new HelpRequested()
-    this.#globals = mergeGlobals(before, split, own)
+    this.#globals = mergeGlobals(before, split, own, globals)
     this.context.onGlobals?.(this.#globals)
     if (this.#globals.noout) discardOutput()
+    // A flag that is the command's own under one name of the program may be global under the other: skopeo's --policy.
+    for (const name of before.given) {
+      if (own[name] === undefined || own[name] !== globals[name] || split.given.has(name)) continue
+      split.flags[name] = before.flags[name]
+      split.given.add(name)
+    }
     this.given = split.given
     const args = bindArgs(split.positionals, definition.args ?? {}, this.context.commandLine)
     const flags: Record<string, FlagValue> = {}
@@ -122,9 +129,9 @@ export abstract class BaseCommand extends Command {
   }
 }
 
-function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput): GlobalValues {
+function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput, globals: FlagInput): GlobalValues {
   const values: Record<string, FlagValue> = {}
-  for (const name in globalFlags) {
+  for (const name in globals) {
     // A command's own flag of that name is not the global one.
     const later = !(name in own) && after.given.has(name)
     const [first, second] = [before.flags[name], after.flags[name]]
@@ -132,7 +139,7 @@ function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput): Glob
     else values[name] = Array.isArray(first) && Array.isArray(second) ? [...first, ...second] : second
   }
   const level = values['log-level']
-  return { ...values, debug: level === 'debug' || level === 'trace' } as unknown as GlobalValues
+  return { ...values, debug: level === 'debug' || level === 'trace' || values['debug'] === true } as unknown as GlobalValues
 }
 
 /** Assigns positionals to the declared args and checks their number. */

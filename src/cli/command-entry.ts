@@ -1,4 +1,5 @@
 /** The table of commands: what the dispatcher, the help and the completions know without loading a command. */
+import type { FlagInput } from '@oclif/core/interfaces'
 import type { CommandClass } from './base-command.ts'
 
 export interface CommandEntry {
@@ -18,6 +19,8 @@ export interface CommandGroup {
 }
 
 export interface CommandTable {
+  /** Flags that stand before a command's name or after it; absent: podman's. */
+  globalFlags?: FlagInput
   commands: readonly CommandEntry[]
   groups: readonly CommandGroup[]
 }

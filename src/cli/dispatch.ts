@@ -11,15 +11,16 @@ export type Dispatch =
   | { kind: 'group'; group: CommandGroup | undefined; help: boolean }
   | { kind: 'version' }
 
-const entryFlags = { ...globalFlags, version: bool('version for tpod', { char: 'v' }) }
+const version = bool('version for tpod', { char: 'v' })
 
 /** Throws USAGE or UNKNOWN_COMMAND; the root itself is the group undefined. */
 export function dispatch(argv: readonly string[], table: CommandTable): Dispatch {
   const globalArgv: string[] = []
   let group: CommandGroup | undefined
   let rest = argv
+  const globals = table.globalFlags ?? globalFlags
   for (;;) {
-    const split = splitArgv(rest, group ? globalFlags : entryFlags, { passthrough: true })
+    const split = splitArgv(rest, group ? globals : { ...globals, version }, { passthrough: true })
     if (split.given.has('version') && split.flags['version'] === true) return { kind: 'version' }
     if (split.help) return { kind: 'group', group, help: true }
     const word = split.positionals[0]

@@ -3,6 +3,7 @@ import { ExitCode } from '../errors/exit-codes.ts'
 import { TpodError, errorMessage } from '../errors/tpod-error.ts'
 import { writeError } from './output.ts'
 import { remedyByCode } from './remedies.ts'
+import { logrusLine } from './skopeo/logrus.ts'
 
 export interface ErrorContext {
   /** `tpod run`: for the hint under usage errors. */
@@ -19,6 +20,7 @@ function oneLine(text: string): string {
 
 /** Writes `error` to standard error and returns the exit status. A plain Error is a defect of ours and says so. */
 export function reportError(error: unknown, context: ErrorContext): number {
+  if (context.program === 'skopeo') return reportAsSkopeo(error, context.debug)
   if (error instanceof TpodError) {
     const lines = [`Error: ${oneLine(error.message)}`]
     if (error.code === 'USAGE') lines.push(`See '${context.commandLine} --help'`)
@@ -34,6 +36,13 @@ export function reportError(error: unknown, context: ErrorContext): number {
   if (context.debug) lines.push(stackOf(error))
   writeError(lines.join('\n') + '\n')
   return ExitCode.engineFailure
+}
+
+/** skopeo's own status is 1, whatever went wrong; an interrupted one says by which signal. */
+function reportAsSkopeo(error: unknown, debug: boolean): number {
+  const text = oneLine(errorMessage(error)).replace(/^unrecognized command `tpod /, 'Unrecognized command `skopeo ')
+  writeError(logrusLine('fatal', text) + (debug ? `${stackOf(error)}\n` : ''))
+  return error instanceof TpodError && error.code === 'INTERRUPTED' ? error.exitCode ?? 1 : 1
 }
 
 /** An error of a system call explains itself: EACCES, ENOSPC … */

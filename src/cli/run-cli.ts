@@ -1,13 +1,17 @@
 /** One run of the command line: dispatch, command, exit status. The only place that looks at the process's own argv and environment. */
 import { ExitCode } from '../errors/exit-codes.ts'
+import { TpodError } from '../errors/tpod-error.ts'
 import { type CommandClass, type CommandContext, HelpRequested } from './base-command.ts'
 import type { CommandTable } from './command-entry.ts'
 import { type Dispatch, dispatch } from './dispatch.ts'
 import type { GlobalValues } from './global-flags.ts'
 import { printLine, writeError, writeOut } from './output.ts'
-import { inNameOf, programName } from './program-name.ts'
+import { programName } from './program-name.ts'
 import { watchSignals } from './signals.ts'
 import { version } from './version.ts'
+
+/** Whose command line it is under that name: scripts ask, to know which flags there are. */
+const skopeoVersion = '1.9.3'
 
 /** What oclif's Command reads of its Config before run(). */
 const oclifConfig = {
@@ -23,7 +27,7 @@ export async function runCli(argv: readonly string[], table: CommandTable, env: 
   try {
     const found = dispatch(argv, table)
     if (found.kind === 'version') {
-      printLine(`tpod version ${version}`)
+      printLine(program === 'skopeo' ? `skopeo version ${skopeoVersion} commit: tpod-${version}` : `tpod version ${version}`)
       return ExitCode.ok
     }
     if (found.kind === 'group') return await showGroup(found, table, program)
@@ -47,15 +51,17 @@ async function runClass(Class: CommandClass, found: Extract<Dispatch, { kind: 'c
     return (await command.run()) ?? ExitCode.ok
   } catch (error) {
     if (!(error instanceof HelpRequested)) throw error
-    const { renderCommandHelp } = await import('./help.ts')
-    writeOut(inNameOf(programName(context.env), renderCommandHelp(found.entry, Class, found.path)))
+    const { commandHelp } = await import('./program-help.ts')
+    writeOut(commandHelp(context, found.entry, Class, found.path))
     return ExitCode.ok
   }
 }
 
 async function showGroup(found: Extract<Dispatch, { kind: 'group' }>, table: CommandTable, program: string): Promise<number> {
-  const { renderGroupHelp } = await import('./help.ts')
-  const help = inNameOf(program, renderGroupHelp(table, found.group))
+  const { groupHelp } = await import('./program-help.ts')
+  const help = groupHelp(program, table, found.group)
+  // Called without a command skopeo only says so.
+  if (program === 'skopeo' && !found.help) throw new TpodError('USAGE', "Missing command 'skopeo COMMAND'\nTry 'skopeo --help' for more information")
   if (found.help) {
     writeOut(help)
     return ExitCode.ok

@@ -1,7 +1,7 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { args } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
-import { inNameOf, programName } from '../../cli/program-name.ts'
+import { programName } from '../../cli/program-name.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 
 export default class Help extends BaseCommand {
@@ -15,10 +15,10 @@ export default class Help extends BaseCommand {
     const { table, env } = this.context
     const program = programName(env)
     const { findEntry, nearestPath } = await import('../../cli/dispatch.ts')
-    const { renderCommandHelp, renderGroupHelp } = await import('../../cli/help.ts')
+    const { commandHelp, groupHelp } = await import('../../cli/program-help.ts')
     const entry = findEntry(table, path)
     if (entry) {
-      writeOut(inNameOf(program, renderCommandHelp(entry, (await entry.load()).default, path)))
+      writeOut(commandHelp(this.context, entry, (await entry.load()).default, path))
       return
     }
     const group = table.groups.find((candidate) => candidate.path === path)
@@ -26,6 +26,6 @@ export default class Help extends BaseCommand {
       const near = nearestPath(path, table)
       throw new TpodError('UNKNOWN_COMMAND', `no help for \`${path}\``, { remedy: near ? `did you mean '${near}'?` : "'tpod --help' lists the commands" })
     }
-    writeOut(inNameOf(program, renderGroupHelp(table, group)))
+    writeOut(groupHelp(program, table, group))
   }
 }

@@ -1,0 +1,21 @@
+/** The command table under the name skopeo: the classes are those of `tpod image` and of the registries' logins. */
+import type { CommandTable } from '../../cli/command-entry.ts'
+import { transportFlags } from '../../cli/flags/transport-context.ts'
+import { bool } from '../../cli/options.ts'
+
+export const skopeoTable: CommandTable = {
+  globalFlags: {
+    ...transportFlags,
+    debug: bool('enable debug output'),
+    'tls-verify': bool('Require HTTPS and verify certificates when accessing the registry', { hidden: true }),
+  },
+  groups: [],
+  commands: [
+    { path: 'copy', aliases: [], summary: 'Copy an IMAGE-NAME from one location to another', load: () => import('../image/copy.ts') },
+    { path: 'delete', aliases: [], summary: 'Delete image IMAGE-NAME', load: () => import('../image/delete.ts') },
+    { path: 'help', aliases: [], summary: 'Help about any command', load: () => import('../system/help.ts') },
+    { path: 'inspect', aliases: [], summary: 'Inspect image IMAGE-NAME', load: () => import('../image/inspect-remote.ts') },
+    { path: 'list-tags', aliases: [], summary: 'List tags in the transport/repository specified by the SOURCE-IMAGE', load: () => import('../image/list-tags.ts') },
+    { path: 'manifest-digest', aliases: [], summary: 'Compute a manifest digest of a file', load: () => import('../image/manifest-digest.ts') },
+  ],
+}

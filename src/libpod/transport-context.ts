@@ -1,0 +1,142 @@
+/**
+ * What reaching images takes without an engine: registries, directories and archives need no store, no containers.conf and
+ * no privileges. A store is opened when `containers-storage:` is named.
+ */
+import { type Credentials, type CredentialSource, credentialSource, fixedCredentials } from '../config/auth-file.ts'
+import { userRuntimeDirectory } from '../config/paths.ts'
+import type { Policy } from '../config/policy.ts'
+import type { RegistriesConfig } from '../config/registries-conf.ts'
+import type { StorePlace, TransportContext } from '../image/types.ts'
+import type { Platform } from '../oci/image-types.ts'
+import { hostPlatform, normalizePlatform } from '../oci/platform.ts'
+import type { Store } from '../storage/types.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+export interface TransportContextOptions {
+  /** HOME, XDG_*, CONTAINERS_*, REGISTRY_AUTH_FILE and the proxies' variables. */
+  env: Env
+  /** Instead of the usual auth files. */
+  authFile?: string
+  /** policy.json, instead of the user's or the system's; must exist. */
+  policyPath?: string
+  /** Accept every image, whatever policy.json says. */
+  insecurePolicy?: boolean
+  /** registries.d, instead of the user's or the system's. */
+  registriesDirectory?: string
+  /** registries.conf, instead of the user's or the system's; must exist. */
+  registriesConf?: string
+  /** What of the machine's platform is replaced when an index is looked into. */
+  platform?: { os?: string; architecture?: string; variant?: string }
+  temporaryDirectory?: string
+  userAgent?: string
+  /** What `containers-storage:` without [driver@root+runroot] means, where not storage.conf's. */
+  store?: StorePlace
+}
+
+/** Reads nothing yet. */
+export function openTransportContext(options: TransportContextOptions): TransportContext {
+  const { env } = options
+  const home = env['HOME'] || '/root'
+  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
+  const uid = process.getuid?.() ?? 0
+  const registries = registriesFor(options, home)
+  let policy: Promise<Policy> | undefined
+  return {
+    registries,
+    credentials: credentialsFor(env, registries, options.authFile === undefined ? {} : { authFile: options.authFile }),
+    policy: () => (policy ??= policyFor(options, configHome)),
+    platform: platformFor(options.platform),
+    certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
+    registriesDirectories: options.registriesDirectory === undefined ? [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'] : [options.registriesDirectory],
+    proxyEnv: env,
+    userAgent: options.userAgent ?? 'tpod',
+    ...(options.temporaryDirectory === undefined ? {} : { temporaryDirectory: options.temporaryDirectory }),
+    openStore: storeOpener(env, options.store),
+  }
+}
+
+export interface CredentialChoice {
+  /** Instead of the usual auth files. */
+  authFile?: string
+  /** user[:password]. */
+  creds?: string
+  username?: string
+  password?: string
+  /** Ask nobody. */
+  anonymous?: boolean
+}
+
+/** Throws BAD_CREDENTIALS for what contradicts itself, in skopeo's words. */
+export function credentialsFor(env: Env, registries: () => Promise<RegistriesConfig>, choice: CredentialChoice): CredentialSource {
+  const { creds, username, password, anonymous } = choice
+  if (anonymous === true) return { find: async () => undefined }
+  if (creds !== undefined) return fixedCredentials(creds)
+  if (username !== undefined) {
+    const credentials: Credentials = { username, password: password ?? '' }
+    return { find: async () => credentials }
+  }
+  const home = env['HOME'] || '/root'
+  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
+  const uid = process.getuid?.() ?? 0
+  const authFile = choice.authFile ?? (env['REGISTRY_AUTH_FILE'] || undefined)
+  return credentialSource({
+    credentialHelpers: async () => (await registries()).credentialHelpers,
+    ...(authFile === undefined ? {} : { authFile }),
+    runtimeDirectory: uid === 0 && !env['XDG_RUNTIME_DIR'] ? '/run' : userRuntimeDirectory({ env, uid }),
+    configHome, home,
+    dockerDirectory: env['DOCKER_CONFIG'] || `${home}/.docker`,
+  })
+}
+
+function registriesFor({ env, registriesConf }: TransportContextOptions, home: string): () => Promise<RegistriesConfig> {
+  let loading: Promise<RegistriesConfig> | undefined
+  return () => loading ??= import('../config/registries-conf.ts').then(({ loadRegistries }) => {
+    const isRoot = (process.getuid?.() ?? 0) === 0
+    const configFile = registriesConf ?? (env['CONTAINERS_REGISTRIES_CONF'] || env['REGISTRIES_CONFIG_PATH'] || undefined)
+    const configDirectory = env['CONTAINERS_REGISTRIES_CONF_DIR'] || undefined
+    return loadRegistries({
+      ...(configFile === undefined ? {} : { configFile }),
+      ...(configDirectory === undefined ? {} : { configDirectory }),
+      ...(isRoot ? {} : { userDirectory: `${env['XDG_CONFIG_HOME'] || `${home}/.config`}/containers` }),
+      aliasesFile: isRoot ? '/var/cache/containers/short-name-aliases.conf' : `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/containers/short-name-aliases.conf`,
+    })
+  })
+}
+
+async function policyFor({ policyPath, insecurePolicy }: TransportContextOptions, configHome: string): Promise<Policy> {
+  const { loadPolicy } = await import('../config/policy.ts')
+  if (insecurePolicy === true) return loadPolicy([])
+  if (policyPath !== undefined) return loadPolicy([policyPath], { mustExist: true })
+  return loadPolicy([`${configHome}/containers/policy.json`, '/etc/containers/policy.json'])
+}
+
+function platformFor(wanted: TransportContextOptions['platform']): Platform {
+  const host = hostPlatform(process.arch)
+  if (wanted === undefined) return host
+  const { os = host.os, architecture = host.architecture, variant } = wanted
+  // A variant of this machine says nothing about another architecture.
+  const own = variant ?? (architecture === host.architecture ? host.variant : undefined)
+  return normalizePlatform({ os, architecture, ...(own === undefined ? {} : { variant: own }) })
+}
+
+/** One store per place and run. */
+function storeOpener(env: Env, usual: StorePlace | undefined): TransportContext['openStore'] {
+  const open = new Map<string, Promise<Store>>()
+  return (place = usual ?? {}) => {
+    const key = JSON.stringify(place)
+    const known = open.get(key) ?? openPlace(env, place)
+    open.set(key, known)
+    return known
+  }
+}
+
+async function openPlace(env: Env, { driver, graphRoot, runRoot, options }: StorePlace): Promise<Store> {
+  const [{ loadStorageOptions }, { openStore }] = await Promise.all([import('../config/storage-conf.ts'), import('../storage/open-store.ts')])
+  const uid = process.getuid?.() ?? 0
+  return openStore(await loadStorageOptions({
+    env, uid, isRoot: uid === 0, home: env['HOME'] || '/root',
+    ...(driver === undefined ? {} : { driver }), ...(graphRoot === undefined ? {} : { root: graphRoot }),
+    ...(runRoot === undefined ? {} : { runroot: runRoot }), ...(options === undefined ? {} : { storageOpts: options }),
+  }))
+}
