@@ -10,6 +10,8 @@ export type PullProgress =
   | { type: 'blob'; kind: 'config' | 'layer'; digest: string; state: BlobState; bytes: number; total: number }
   /** All blobs are there, the image record is being written. */
   | { type: 'manifest'; digest: string }
+  /** A line of containers/image's report between those of blobs and manifests: "Getting image source signatures", … */
+  | { type: 'step'; text: string }
   | { type: 'warning'; message: string }
   | { type: 'retry'; what: string; why: string; attempt: number; delayMs: number }
 
