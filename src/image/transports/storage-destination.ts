@@ -7,11 +7,12 @@ import { dockerManifest, ociManifest } from '../../oci/media-types.ts'
 import { formatReference } from '../../oci/reference.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
 import type { ImageRecord, Store } from '../../storage/types.ts'
+import { encodeSignatureBlob } from '../trust/signature-blob.ts'
 import type { BlobToStore, EndpointOptions, ImageDestination, RawManifest, Signature, StoredBlob, TransportContext } from '../types.ts'
 import { describeStored, openStoreOf, storageIdentity } from './storage-reference.ts'
 import type { StorageReference } from './storage-reference.ts'
 import { isDiskFull, StoredLayers } from './storage-layers.ts'
-import { encodeSignature, parseMetadata } from './storage-signatures.ts'
+import { parseMetadata } from './storage-signatures.ts'
 
 export interface StorageDestination extends ImageDestination {
   /** What was committed. Throws before. */
@@ -31,6 +32,8 @@ export interface StorageDestinationOptions {
   shownAs?: string
   /** Layers unpacked at once; default 2: each keeps more than one processor busy and takes about 25 MB. */
   parallelLayers?: number
+  /** A layer of that blob is part of the store now. */
+  onLayerCommitted?: (blobDigest: string) => void
 }
 
 /** Throws BAD_IMAGE_NAME. */
@@ -67,7 +70,7 @@ class Destination implements StorageDestination {
     this.#named = named
     this.#names = [...named.reference === undefined ? [] : [named.reference], ...options.additionalNames ?? []]
     this.#shownAs = options.shownAs ?? (named.reference === undefined ? named.imageId?.slice(0, 12) ?? 'image' : formatReference(named.reference))
-    this.#layers = new StoredLayers(store, this.#shownAs)
+    this.#layers = new StoredLayers(store, this.#shownAs, options.onLayerCommitted)
     this.description = describeStored(store, named)
     this.identity = storageIdentity(store, named)
     this.traits = {
@@ -180,7 +183,7 @@ class Destination implements StorageDestination {
     const sizes: Record<string, number[]> = { ...parseMetadata(existing?.metadata)['signatures-sizes'] }
     const all = new Map<string, readonly Signature[]>([[ownDigest, []], ...this.#signatures])
     for (const [digest, signatures] of all) {
-      const encoded = signatures.map(encodeSignature)
+      const encoded = signatures.map(encodeSignatureBlob)
       bigData.set(`signature-${digestHex(digest)}`, Buffer.concat(encoded))
       sizes[digest] = encoded.map(({ length }) => length)
     }

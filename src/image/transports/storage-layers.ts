@@ -16,26 +16,35 @@ interface LayerState {
 export class StoredLayers {
   readonly #store: Store
   readonly #shownAs: string
+  readonly #onCommitted: (blobDigest: string) => void
   #states: LayerState[] = []
+  /** By their place: layers that came before the config, which docker's schema 1 lets be computed from them only. */
+  readonly #early = new Map<number, StagedLayer>()
   #commits: Promise<void> = Promise.resolve()
   /** A parent vanished under us: nothing is committed any more before all is asked for again. */
   #gone: unknown
 
-  constructor(store: Store, shownAs: string) {
+  constructor(store: Store, shownAs: string, onCommitted: (blobDigest: string) => void = () => undefined) {
     this.#store = store
     this.#shownAs = shownAs
+    this.#onCommitted = onCommitted
   }
 
   /** `diffIds` of the image's config, bottom first: with them each layer's id is known. The same ones again change nothing. */
   plan(diffIds: readonly string[]): void {
     if (this.#states.length === diffIds.length && this.#states.every(({ diffId }, index) => diffId === diffIds[index])) return
-    if (this.#states.some(({ staged }) => staged !== undefined)) throw new Error('plan: layers of another config have come already')
+    if (this.#states.some(({ staged, isThere }) => isThere || staged !== undefined)) throw new Error('plan: layers of another config have come already')
     let parentId: string | undefined
     this.#states = diffIds.map((diffId) => {
       const state: LayerState = { diffId, id: this.#store.layerIdFor(parentId, diffId), parentId, isThere: false }
       parentId = state.id
       return state
     })
+    for (const [index, staged] of this.#early) {
+      if (this.#states[index]?.diffId !== staged.diffId) continue
+      this.#states[index].staged = staged
+      this.#early.delete(index)
+    }
   }
 
   /** The layer if it is there, or if another image has the same content on other layers: that is unpacked again, from disk. */
@@ -52,8 +61,8 @@ export class StoredLayers {
   }
 
   async put(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore): Promise<StoredBlob> {
-    const state = this.#stateOf(blob)
-    const what = `store ${this.#shownAs}: layer ${(blob.digest ?? state.diffId).slice(7, 19)}`
+    const state = this.#states.length === 0 ? undefined : this.#stateOf(blob)
+    const what = `store ${this.#shownAs}: layer ${(blob.digest ?? blob.diffId)?.slice(7, 19) ?? ''}`
     const transfer = watch(bytes)
     let staged: StagedLayer
     try {
@@ -63,6 +72,10 @@ export class StoredLayers {
       })
     } catch (error) {
       throw explain(transfer.failure() ?? error, what)
+    }
+    if (state === undefined) {
+      this.#early.set(blob.layerIndex!, staged)
+      return { digest: staged.blobDigest, sizeBytes: staged.blobSizeBytes }
     }
     if (staged.diffId !== state.diffId) {
       await staged.discard()
@@ -87,7 +100,7 @@ export class StoredLayers {
   /** Removes what was unpacked and not committed. Idempotent. */
   async discard(): Promise<void> {
     await this.#commits.catch(() => undefined)
-    await Promise.all(this.#states.map(({ staged }) => staged?.discard()))
+    await Promise.all([...this.#states.map(({ staged }) => staged), ...this.#early.values()].map((staged) => staged?.discard()))
   }
 
   #stateOf({ layerIndex }: BlobToStore): LayerState {
@@ -117,8 +130,10 @@ export class StoredLayers {
       return
     }
     state.isThere = true
+    const { blobDigest } = state.staged!
     await state.staged!.discard()
     delete state.staged
+    this.#onCommitted(blobDigest)
   }
 
   async #stageCopy(state: LayerState, blob: BlobToStore): Promise<boolean> {

@@ -84,9 +84,13 @@ export async function findStoredImage(store: Store, { reference, imageId }: Stor
 }
 
 /** As containers/image writes such a name within its transport. */
-export function describeStored(store: Store, { reference, imageId }: StorageReference): string {
-  const name = reference === undefined ? '' : formatReference(reference)
-  return `[${store.driverName}@${store.graphRoot}+${store.runRoot}]${name}${imageId === undefined ? '' : `@${imageId}`}`
+export function describeStored(store: Store, named: StorageReference): string {
+  return `[${store.driverName}@${store.graphRoot}+${store.runRoot}]${describeNamed(named)}`
+}
+
+/** `name@id`, either of them alone, or ''. */
+export function describeNamed({ reference, imageId }: StorageReference): string {
+  return `${reference === undefined ? '' : formatReference(reference)}${imageId === undefined ? '' : `@${imageId}`}`
 }
 
 export function storageIdentity(store: Store, named: StorageReference): ImageIdentity {

@@ -2,6 +2,7 @@
 import { TpodError } from '../../errors/tpod-error.ts'
 import { digestHex } from '../../oci/digest.ts'
 import type { ImageRecord, Store } from '../../storage/types.ts'
+import { decodeSignatureBlob } from '../trust/signature-blob.ts'
 import type { Signature } from '../types.ts'
 
 export interface SignatureMetadata {
@@ -9,10 +10,7 @@ export interface SignatureMetadata {
   'signatures-sizes'?: Record<string, number[]>
 }
 
-/** First byte 0 and this word: another format than simple signing follows (containers/image's own encoding). */
-const sigstoreMark = Buffer.from('\0sigstore-json\n')
-
-/** Throws IMAGE_DAMAGED where sizes and bytes contradict each other. */
+/** Throws IMAGE_DAMAGED where sizes and bytes contradict each other, SIGNATURE_INVALID for an unknown format. */
 export async function readStoredSignatures(store: Store, image: ImageRecord, digest: string): Promise<Signature[]> {
   const metadata = parseMetadata(image.metadata)
   const own = metadata['signatures-sizes']?.[digest]
@@ -25,7 +23,7 @@ export async function readStoredSignatures(store: Store, image: ImageRecord, dig
     throw new TpodError('IMAGE_DAMAGED', `read signatures of ${image.names?.[0] ?? image.id.slice(0, 12)}: their sizes in the record do not add up to the ${bytes.length} bytes stored`, { remedy: 'pull the image again' })
   }
   let offset = 0
-  return sizes.map((size) => decodeSignature(bytes.subarray(offset, (offset += size)), image))
+  return sizes.map((size, index) => decodeSignatureBlob(bytes.subarray(offset, (offset += size)), `${index + 1} of ${image.names?.[0] ?? image.id.slice(0, 12)}`))
 }
 
 export function parseMetadata(text: string | undefined): SignatureMetadata {
@@ -34,24 +32,5 @@ export function parseMetadata(text: string | undefined): SignatureMetadata {
     return typeof value === 'object' && value !== null ? value : {}
   } catch {
     return {}
-  }
-}
-
-/** The bytes that containers/image stores for a signature: simple ones as they are, others behind their format's name. */
-export function encodeSignature(signature: Signature): Uint8Array {
-  if (signature.kind === 'simple') return signature.bytes
-  const { mediaType, payload, annotations } = signature
-  return Buffer.concat([sigstoreMark, Buffer.from(JSON.stringify({ mimeType: mediaType, payload: Buffer.from(payload).toString('base64'), annotations }))])
-}
-
-function decodeSignature(bytes: Buffer, image: ImageRecord): Signature {
-  if (bytes[0] !== 0) return { kind: 'simple', bytes }
-  const damaged = (cause?: unknown): TpodError => new TpodError('IMAGE_DAMAGED', `read signatures of ${image.names?.[0] ?? image.id.slice(0, 12)}: one has an unknown format`, { cause, remedy: 'pull the image again' })
-  if (!bytes.subarray(0, sigstoreMark.length).equals(sigstoreMark)) throw damaged()
-  try {
-    const json = JSON.parse(bytes.subarray(sigstoreMark.length).toString('utf8')) as { mimeType: string; payload: string; annotations?: Record<string, string> }
-    return { kind: 'sigstore', mediaType: String(json.mimeType), payload: Buffer.from(String(json.payload), 'base64'), annotations: json.annotations ?? {} }
-  } catch (error) {
-    throw damaged(error)
   }
 }
