@@ -103,6 +103,13 @@ export interface BlobToStore {
   layerIndex?: number
   /** Repositories `host/path` that have the blob, for mounting it from there. */
   knownAt?: readonly string[]
+  /**
+   * The very same bytes again, from this one on, for an upload that breaks or was begun in an earlier run; absent: they
+   * come once. Given, putBlob may leave `bytes` before its end; what it stored has then been verified by the other side.
+   */
+  reread?: (offset: number) => AsyncIterable<Uint8Array>
+  /** Names these very bytes over several runs while their digest is not known: diff id and compressor, exactly. */
+  resumeKey?: string
   signal?: AbortSignal
 }
 
@@ -124,7 +131,10 @@ export interface ImageDestination {
   readonly traits: DestinationTraits
   /** The blob as the destination has (or can mount) it, without bytes moved; undefined: putBlob it. */
   reuseBlob(blob: BlobToStore): Promise<StoredBlob | undefined>
-  /** Reads `bytes` to the end. A chunk is not used after the next is asked for. Throws what `bytes` throws, unchanged. */
+  /**
+   * Reads `bytes` to the end. A chunk is not used after the next is asked for. Throws what `bytes` throws, unchanged;
+   * UPLOAD_BROKEN where it must have all bytes again from the first: the caller calls once more, some times.
+   */
   putBlob(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore): Promise<StoredBlob>
   /** `isInstance`: one of an index's, else the image's own. */
   putManifest(manifest: RawManifest, options: { isInstance: boolean } & Abortable): Promise<void>
@@ -197,6 +207,8 @@ export interface EndpointOptions {
   additionalTags?: readonly QualifiedReference[]
   /** docker: hash first, to upload nothing that is there. */
   precomputeDigests?: boolean
+  /** docker: uploads begun are remembered here, for the next run to go on; created when needed. Absent: they are not. */
+  resumeDirectory?: string
   /** Further attempts after a failure that may pass; default 3. */
   retries?: number
   /** Base of the back-off between attempts, ms; default 500. */

@@ -11,13 +11,21 @@ export interface AuthorizerOptions {
   connections: HttpConnections
   credentials: () => Promise<Credentials | undefined>
   userAgent: string
+  /** Used as it is, instead of any login. */
+  registryToken?: string
 }
 
+/** `scopes` = what a request needs, e.g. `repository:library/x:pull`; each set of scopes has a token of its own. */
 export interface Authorizer {
-  /** Value for the Authorization header of the next request, if one is known to be needed. */
-  header(): string | undefined
-  /** Learns from a 401. False: there is nothing (more) that could be tried. */
-  answer(response: HttpResponse, scope: string, signal?: AbortSignal): Promise<boolean>
+  /** Value for the Authorization header, if one is known to be needed: a token that has ended is replaced before it is used. */
+  header(scopes: readonly string[], signal?: AbortSignal): Promise<string | undefined>
+  /** Learns from a 401 to a request that carried `used`. False: there is nothing (more) that could be tried. */
+  answer(response: HttpResponse, used: string | undefined, scopes: readonly string[], signal?: AbortSignal): Promise<boolean>
+}
+
+interface Token {
+  header: string
+  expiresAt: number
 }
 
 const maxTokenBytes = 1024 * 1024
@@ -25,40 +33,51 @@ const maxTokenBytes = 1024 * 1024
 const expiryMarginMs = 5_000
 const defaultLifetimeSeconds = 60
 
-/** For one repository on one registry; holds its token. */
-export function createAuthorizer({ connections, credentials, userAgent }: AuthorizerOptions): Authorizer {
-  let header: string | undefined
-  let expiresAt = Infinity
-  let hasFailedBasic = false
+/** For one registry; holds its tokens. Several requests may ask at once: they share one exchange with the token server. */
+export function createAuthorizer({ connections, credentials, userAgent, registryToken }: AuthorizerOptions): Authorizer {
+  if (registryToken !== undefined) return fixedAuthorizer(registryToken)
+  const tokens = new Map<string, Promise<Token>>()
+  let login: string | undefined
+  let realm: { challenge: Challenge; registry: URL } | undefined
 
-  const answerBasic = async (registry: URL): Promise<boolean> => {
-    const known = await credentials()
-    if (known === undefined || known.identityToken !== undefined || hasFailedBasic) return false
-    hasFailedBasic = true
-    if (known.username.includes(':')) throw new TpodError('BAD_CREDENTIALS', `log in to ${registry.host}: the user name contains a colon`)
-    header = basic(known)
-    expiresAt = Infinity
-    return true
+  const freshToken = (scopes: readonly string[], signal: AbortSignal | undefined): Promise<Token> => {
+    const { challenge, registry } = realm!
+    const key = scopes.join(' ')
+    const fetching = credentials().then((known) => fetchToken({ connections, userAgent, challenge, registry, scopes, known, ...(signal === undefined ? {} : { signal }) }))
+    tokens.set(key, fetching)
+    fetching.catch(() => tokens.get(key) === fetching && tokens.delete(key))
+    return fetching
   }
-  const answerBearer = async (challenge: Challenge, registry: URL, scope: string, signal?: AbortSignal): Promise<boolean> => {
-    const token = await fetchToken({ connections, userAgent, challenge, registry, scope, known: await credentials(), ...(signal === undefined ? {} : { signal }) })
-    header = `Bearer ${token.value}`
-    expiresAt = Date.now() + token.lifetimeSeconds * 1000 - expiryMarginMs
-    return true
+  const answerBasic = async (registry: URL, used: string | undefined): Promise<boolean> => {
+    const known = await credentials()
+    if (known === undefined || known.identityToken !== undefined) return false
+    if (known.username.includes(':')) throw new TpodError('BAD_CREDENTIALS', `log in to ${registry.host}: the user name contains a colon`)
+    login = basic(known)
+    return login !== used
   }
   return {
-    header() {
-      return Date.now() < expiresAt ? header : undefined
+    async header(scopes, signal) {
+      if (login !== undefined || realm === undefined) return login
+      const token = await tokens.get(scopes.join(' '))
+      return (token !== undefined && Date.now() < token.expiresAt ? token : await freshToken(scopes, signal)).header
     },
-    async answer(response, scope, signal) {
+    async answer(response, used, scopes, signal) {
       const challenges = parseChallenges(headerOf(response, 'www-authenticate'))
       response.discard()
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
-      if (bearer !== undefined) return answerBearer(bearer, response.url, scope, signal)
-      if (challenges.some(({ scheme }) => scheme === 'basic')) return answerBasic(response.url)
-      return false
+      if (bearer === undefined) return challenges.some(({ scheme }) => scheme === 'basic') && answerBasic(response.url, used)
+      realm = { challenge: bearer, registry: response.url }
+      const current = await tokens.get(scopes.join(' '))
+      // Another request may have renewed it meanwhile.
+      if (current === undefined || current.header === used) await freshToken(scopes, signal)
+      return true
     },
   }
+}
+
+function fixedAuthorizer(registryToken: string): Authorizer {
+  if (!isHeaderSafe(registryToken)) throw new TpodError('BAD_CREDENTIALS', 'use the registry token: it contains characters that no token has')
+  return { header: async () => `Bearer ${registryToken}`, answer: async () => false }
 }
 
 interface TokenRequest {
@@ -66,24 +85,24 @@ interface TokenRequest {
   userAgent: string
   challenge: Challenge
   registry: URL
-  scope: string
+  scopes: readonly string[]
   known: Credentials | undefined
   signal?: AbortSignal
 }
 
-async function fetchToken({ connections, userAgent, challenge, registry, scope, known, signal }: TokenRequest): Promise<{ value: string; lifetimeSeconds: number }> {
+async function fetchToken({ connections, userAgent, challenge, registry, scopes, known, signal }: TokenRequest): Promise<Token> {
   const url = checkRealm(challenge.parameters.realm ?? '', registry)
   const service = challenge.parameters.service
   const headers: Record<string, string> = { 'User-Agent': userAgent, Accept: 'application/json' }
   let body: string | undefined
   if (known?.identityToken !== undefined) {
-    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: known.identityToken, client_id: 'tpod', scope })
+    const form = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: known.identityToken, client_id: 'tpod', scope: scopes.join(' ') })
     if (service !== undefined) form.set('service', service)
     body = form.toString()
     headers['Content-Type'] = 'application/x-www-form-urlencoded'
   } else {
     if (service !== undefined) url.searchParams.set('service', service)
-    url.searchParams.set('scope', scope)
+    for (const scope of scopes) url.searchParams.append('scope', scope)
     if (known !== undefined) {
       url.searchParams.set('account', known.username)
       headers.Authorization = basic(known)
@@ -103,13 +122,18 @@ async function fetchToken({ connections, userAgent, challenge, registry, scope, 
   return parseToken(await readBody(response, maxTokenBytes, `token from ${url.host}`), url.host)
 }
 
-function parseToken(bytes: Buffer, host: string): { value: string; lifetimeSeconds: number } {
+function parseToken(bytes: Buffer, host: string): Token {
   const json = parseJson(bytes.toString('utf8')) as { token?: unknown; access_token?: unknown; expires_in?: unknown } | null | undefined
   const value = typeof json?.token === 'string' && json.token !== '' ? json.token : json?.access_token
-  // A line break in it would inject headers.
-  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) throw new TpodError('REGISTRY_UNAUTHORIZED', `log in: token server ${host} sent no usable token`)
+  if (typeof value !== 'string' || !isHeaderSafe(value)) throw new TpodError('REGISTRY_UNAUTHORIZED', `log in: token server ${host} sent no usable token`)
   const lifetime = json?.expires_in
-  return { value, lifetimeSeconds: typeof lifetime === 'number' && lifetime > 0 ? Math.max(lifetime, defaultLifetimeSeconds) : defaultLifetimeSeconds }
+  const seconds = typeof lifetime === 'number' && lifetime > 0 ? lifetime : defaultLifetimeSeconds
+  return { header: `Bearer ${value}`, expiresAt: Date.now() + seconds * 1000 - expiryMarginMs }
+}
+
+/** A line break in it would inject headers. */
+function isHeaderSafe(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token)
 }
 
 /** Undefined for what is not JSON: it may hold half a token, so that it is not quoted in an error. */

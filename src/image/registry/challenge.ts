@@ -36,7 +36,8 @@ export function checkRealm(realm: string, registry: URL): URL {
   return url
 }
 
-function isPrivateHost(hostname: string): boolean {
+/** This machine, its network, link-local: where a registry outside has no business. */
+export function isPrivateHost(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
   if (host === 'localhost' || host.endsWith('.localhost')) return true
   if (host.includes(':')) return host === '::1' || host === '::' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host.startsWith('::ffff:')

@@ -3,8 +3,9 @@ import type { Credentials } from '../../config/auth-file.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { createAuthorizer } from './authorizer.ts'
 import type { Authorizer } from './authorizer.ts'
+import { isPrivateHost } from './challenge.ts'
 import { headerOf, openConnections } from './http.ts'
-import type { HttpConnections, HttpResponse } from './http.ts'
+import type { BodyStream, HttpConnections, HttpMethod, HttpResponse } from './http.ts'
 import { connectionError, mayBePlainHttp, statusError } from './registry-errors.ts'
 import type { ProxyRules } from './proxy-rules.ts'
 import { isTemporaryStatus, parseRetryAfter, TemporaryStatus, withRetry } from './retry.ts'
@@ -14,12 +15,16 @@ import type { TlsSearch } from './tls.ts'
 export interface RegistryClientOptions {
   /** host[:port]; docker.io stands for its API host. */
   host: string
-  /** Path on that host. */
+  /** Path on that host; '' for what concerns the registry as a whole. */
   repository: string
+  /** What the token must allow there; default pull. */
+  actions?: 'pull' | 'pull,push' | 'pull,push,delete' | '*'
   tls: TlsSearch
   /** Absent: no request goes through a proxy. */
   proxyFor?: ProxyRules
   credentials: () => Promise<Credentials | undefined>
+  /** A bearer token, instead of any login. */
+  registryToken?: string
   userAgent: string
   stallTimeoutMs: number
   retryDelayMs: number
@@ -29,36 +34,57 @@ export interface RegistryClientOptions {
 }
 
 export interface RegistryRequest {
-  /** Below /v2/REPOSITORY/. */
-  path: string
+  /** Default GET. */
+  method?: HttpMethod
+  /** Below /v2/REPOSITORY/; from the host's root with a leading '/'; or an address that the registry gave. */
+  path: string | URL
   /** Action and object for messages. */
   what: string
   accept?: string
   /** First byte wanted. */
   offset?: number
+  /** Further headers. */
+  headers?: Readonly<Record<string, string>>
+  /** A stream is sent once: the request is then not repeated, and what goes wrong is thrown as it is (TemporaryStatus, system errors). */
+  body?: string | Uint8Array | BodyStream
+  /** Silence allowed while the registry works, ms; default the client's stall time. */
+  answerTimeoutMs?: number
+  /** Statuses that mean success; default 200 and 206. */
+  expect?: readonly number[]
+  /** Default: the client's actions on its repository. */
+  scopes?: readonly string[]
   /** Error code for 404. */
   missing: string
   signal?: AbortSignal
 }
 
 export interface RegistryClient {
-  /** A successful answer (200, 206). Throws REGISTRY_* or the request's `missing`. */
-  get(request: RegistryRequest): Promise<HttpResponse>
+  /** An answer with one of the expected statuses. Throws REGISTRY_* or the request's `missing`; see RegistryRequest.body. */
+  send(request: RegistryRequest): Promise<HttpResponse>
+  /** Where to go on, as `header` of an answer says: never from HTTPS to HTTP, nor from outside into this machine's network; undefined without it. */
+  addressIn(response: HttpResponse, header: string, what: string): URL | undefined
   close(): void
 }
 
 const maxRedirects = 10
+const success: readonly number[] = [200, 206]
 
 export async function openRegistryClient(options: RegistryClientOptions): Promise<RegistryClient> {
-  const apiHost = options.host === 'docker.io' ? 'registry-1.docker.io' : options.host
+  const apiHost = apiHostOf(options.host)
   const tls = await readTlsMaterial(options.host, options.tls)
   const connections = await openConnections(tls, options.stallTimeoutMs, options.proxyFor)
-  const authorizer = createAuthorizer({ connections, credentials: options.credentials, userAgent: options.userAgent })
+  const authorizer = createAuthorizer({ connections, credentials: options.credentials, userAgent: options.userAgent, ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }) })
   const session: Session = { options, connections, authorizer, apiHost, scheme: options.tls.insecure ? undefined : 'https:' }
   return {
-    get: (request) => getWithRetry(session, request),
+    send: (request) => sendWithRetry(session, request),
+    addressIn: (response, header, what) => refuseInward(response, addressIn(session, response, header, what), what),
     close: () => connections.close(),
   }
+}
+
+/** Who answers for a registry's name. */
+export function apiHostOf(host: string): string {
+  return host === 'docker.io' || host === 'index.docker.io' ? 'registry-1.docker.io' : host
 }
 
 interface Session {
@@ -70,10 +96,11 @@ interface Session {
   scheme: 'https:' | 'http:' | undefined
 }
 
-async function getWithRetry(session: Session, request: RegistryRequest): Promise<HttpResponse> {
+async function sendWithRetry(session: Session, request: RegistryRequest): Promise<HttpResponse> {
   const { onRetry, retryDelayMs, attempts } = session.options
+  if (isStream(request.body)) return sendOnce(session, request)
   try {
-    return await withRetry(() => getOnce(session, request), {
+    return await withRetry(() => sendOnce(session, request), {
       delayMs: retryDelayMs,
       attempts,
       ...(request.signal === undefined ? {} : { signal: request.signal }),
@@ -85,14 +112,21 @@ async function getWithRetry(session: Session, request: RegistryRequest): Promise
   }
 }
 
-async function getOnce(session: Session, request: RegistryRequest): Promise<HttpResponse> {
+async function sendOnce(session: Session, request: RegistryRequest): Promise<HttpResponse> {
+  const { repository, actions } = session.options
+  const scopes = request.scopes ?? (repository === '' ? [] : [`repository:${repository}:${actions ?? 'pull'}`])
   for (let answered = 0; ; answered++) {
-    const response = await sendToRegistry(session, request)
-    if (response.status === 200 || response.status === 206) return response
+    const authorization = await session.authorizer.header(scopes, request.signal)
+    const response = await sendToRegistry(session, request, authorization)
+    if ((request.expect ?? success).includes(response.status)) return response
     const isFromRegistry = response.url.host === new URL(`https://${session.apiHost}`).host || response.url.host === session.apiHost
     // Only the registry itself is answered with credentials, never the target of its redirects (CVE-2020-15157).
     // Twice at most: the first may be due to a token that had expired.
-    if (response.status === 401 && isFromRegistry && answered < 2 && (await session.authorizer.answer(response, `repository:${session.options.repository}:pull`, request.signal))) continue
+    const mayAnswer = response.status === 401 && isFromRegistry && answered < 2
+    if (mayAnswer && (await session.authorizer.answer(response, authorization, scopes, request.signal))) {
+      if (!isStream(request.body)) continue
+      throw new TemporaryStatus(401, 0, new TpodError('REGISTRY_UNAUTHORIZED', `${request.what}: ${response.url.host} wants a new login (401)`))
+    }
     const retryAfterMs = parseRetryAfter(headerOf(response, 'retry-after'), Date.now())
     const error = await statusError(request.what, response, request.missing)
     if (isTemporaryStatus(response.status)) throw new TemporaryStatus(response.status, retryAfterMs, error)
@@ -100,17 +134,17 @@ async function getOnce(session: Session, request: RegistryRequest): Promise<Http
   }
 }
 
-async function sendToRegistry(session: Session, request: RegistryRequest): Promise<HttpResponse> {
-  if (session.scheme !== undefined) return followRedirects(session, request, session.scheme)
+async function sendToRegistry(session: Session, request: RegistryRequest, authorization: string | undefined): Promise<HttpResponse> {
+  if (session.scheme !== undefined) return followRedirects(session, request, session.scheme, authorization)
   // An insecure registry: HTTPS with any certificate is still better than none, so it is tried first.
   try {
-    const response = await followRedirects(session, request, 'https:')
+    const response = await followRedirects(session, request, 'https:', authorization)
     session.scheme = 'https:'
     return response
   } catch (error) {
     if (request.signal?.aborted || !(mayBePlainHttp(error) || isOnlyPlainProxied(session, error))) throw error
   }
-  const response = await followRedirects(session, request, 'http:')
+  const response = await followRedirects(session, request, 'http:', authorization)
   session.scheme = 'http:'
   return response
 }
@@ -120,30 +154,66 @@ function isOnlyPlainProxied({ options: { proxyFor }, apiHost }: Session, error: 
   return proxyFor !== undefined && !(error instanceof TpodError) && proxyFor(new URL(`https://${apiHost}`)) === undefined && proxyFor(new URL(`http://${apiHost}`)) !== undefined
 }
 
-async function followRedirects(session: Session, request: RegistryRequest, scheme: string): Promise<HttpResponse> {
+async function followRedirects(session: Session, request: RegistryRequest, scheme: string, authorization: string | undefined): Promise<HttpResponse> {
   const origin = new URL(`${scheme}//${session.apiHost}`)
-  let url = new URL(`/v2/${session.options.repository}/${request.path}`, origin)
+  const method = request.method ?? 'GET'
+  let url = addressOf(session, request.path, origin)
   for (let count = 0; count <= maxRedirects; count++) {
-    const response = await session.connections.request({ method: 'GET', url, headers: headersFor(session, request, url, origin), ...(request.signal === undefined ? {} : { signal: request.signal }) })
+    const headers = headersFor(session, request)
+    // Whoever else is sent to, by a redirect or an upload's address, is told no secret.
+    if (authorization !== undefined && url.origin === origin.origin) headers.Authorization = authorization
+    const response = await session.connections.request({
+      method,
+      url,
+      headers,
+      ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.answerTimeoutMs === undefined ? {} : { answerTimeoutMs: request.answerTimeoutMs }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    })
     if (![301, 302, 303, 307, 308].includes(response.status)) return response
-    const location = headerOf(response, 'location')
+    const next = addressIn(session, response, 'location', request.what)
     response.discard()
-    if (location === '' || !URL.canParse(location, url)) throw new TpodError('REGISTRY_ERROR', `${request.what}: ${url.host} redirects without a usable address`)
-    const next = new URL(location, url)
-    if (next.protocol !== 'https:' && next.protocol !== 'http:') throw new TpodError('REGISTRY_ERROR', `${request.what}: ${url.host} redirects to ${next.protocol}`)
-    if (url.protocol === 'https:' && next.protocol === 'http:' && !session.options.tls.insecure) {
-      throw new TpodError('REGISTRY_TLS', `${request.what}: ${url.host} redirects from HTTPS to plain HTTP on ${next.host}`, { remedy: '--tls-verify=false if you accept that' })
-    }
-    url = next
+    if (next === undefined) throw new TpodError('REGISTRY_ERROR', `${request.what}: ${url.host} redirects without a usable address`)
+    // Another method than the one asked for would be a GET by RFC 9110 §15.4: it uploads and deletes nothing.
+    const mayFollow = method === 'GET' || method === 'HEAD' || ((response.status === 307 || response.status === 308) && !isStream(request.body))
+    if (!mayFollow) throw new TpodError('REGISTRY_ERROR', `${request.what}: ${url.host} redirects a ${method} to ${next.host} (${response.status})`)
+    url = method === 'GET' || method === 'HEAD' ? next : refuseInward(response, next, request.what)!
   }
   throw new TpodError('REGISTRY_ERROR', `${request.what}: more than ${maxRedirects} redirects`)
 }
 
-function headersFor(session: Session, request: RegistryRequest, url: URL, origin: URL): Record<string, string> {
-  const headers: Record<string, string> = { 'User-Agent': session.options.userAgent, 'Accept-Encoding': 'identity' }
+function addressOf(session: Session, path: string | URL, origin: URL): URL {
+  if (typeof path !== 'string') return path
+  return new URL(path.startsWith('/') ? path : `/v2/${session.options.repository}/${path}`, origin)
+}
+
+function addressIn(session: Session, response: HttpResponse, header: string, what: string): URL | undefined {
+  const { host, protocol } = response.url
+  const value = headerOf(response, header)
+  if (value === '' || !URL.canParse(value, response.url)) return undefined
+  const next = new URL(value, response.url)
+  if (next.protocol !== 'https:' && next.protocol !== 'http:') throw new TpodError('REGISTRY_ERROR', `${what}: ${host} redirects to ${next.protocol}`)
+  if (next.username !== '' || next.password !== '') throw new TpodError('REGISTRY_ERROR', `${what}: ${host} redirects to an address with credentials in it`)
+  if (next.host === host && protocol === 'https:') next.protocol = 'https:'
+  if (protocol === 'https:' && next.protocol === 'http:' && !session.options.tls.insecure) {
+    throw new TpodError('REGISTRY_TLS', `${what}: ${host} redirects from HTTPS to plain HTTP on ${next.host}`, { remedy: '--tls-verify=false if you accept that' })
+  }
+  return next
+}
+
+/** What is only read may lie on a neighbour, as an internal registry's blobs do; what is written must not. */
+function refuseInward({ url: { host, hostname } }: HttpResponse, next: URL | undefined, what: string): URL | undefined {
+  if (next === undefined || next.hostname === hostname || !isPrivateHost(next.hostname) || isPrivateHost(hostname)) return next
+  throw new TpodError('REGISTRY_ERROR', `${what}: ${host} sends us to ${next.host}, an address of this machine or its network`)
+}
+
+function headersFor(session: Session, request: RegistryRequest): Record<string, string> {
+  const headers: Record<string, string> = { 'User-Agent': session.options.userAgent, 'Accept-Encoding': 'identity', ...request.headers }
   if (request.accept !== undefined) headers.Accept = request.accept
   if (request.offset !== undefined && request.offset > 0) headers.Range = `bytes=${request.offset}-`
-  const authorization = session.authorizer.header()
-  if (authorization !== undefined && url.origin === origin.origin) headers.Authorization = authorization
   return headers
+}
+
+function isStream(body: RegistryRequest['body']): body is BodyStream {
+  return body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
 }

@@ -36,34 +36,53 @@ export function mayBePlainHttp(failure: unknown): boolean {
   return isPlainHttpAnswer(code, errorMessage(cause)) || /^(?:ECONNREFUSED|ECONNRESET|EPROTO|EPIPE|ETIMEDOUT|ERR_SSL|ERR_TLS|BROKEN_TRANSFER|PROXY_REFUSED)/.test(code)
 }
 
-/** For an answer other than success. Reads (and bounds) its body. `missing` is the code for 404. */
-export async function statusError(what: string, response: HttpResponse, missing: string): Promise<TpodError> {
-  const host = response.url.host
-  const said = await registryMessage(response)
-  const suffix = `${response.proxy === undefined ? '' : ` (through proxy ${response.proxy.shown})`}${said === '' ? '' : `: ${said}`}`
-  const { status } = response
-  if (status === 401) {
-    return new TpodError('REGISTRY_UNAUTHORIZED', `${what}: ${host} wants a login (401)${suffix}`, { remedy: `podman login ${host}, or --creds USER:PASSWORD; check the name too` })
-  }
-  if (status === 403) return new TpodError('REGISTRY_DENIED', `${what}: access denied by ${host} (403)${suffix}`, { remedy: 'check the name and the rights of the account' })
-  if (status === 404) return new TpodError(missing, `${what}: ${missing === 'BLOB_UNKNOWN' ? 'blob' : 'no such image or tag'} on ${host}${missing === 'BLOB_UNKNOWN' ? ' is missing' : ''} (404)${suffix}`, { remedy: 'check name and tag' })
-  if (status === 429) return new TpodError('REGISTRY_RATE_LIMIT', `${what}: too many requests to ${host} (429)${suffix}`, { remedy: 'wait, or log in for a higher limit' })
-  return new TpodError('REGISTRY_ERROR', `${what}: ${host} answered ${status}${suffix}`)
+/** What a registry says is wrong. */
+export interface RegistryComplaint {
+  status: number
+  /** Of the distribution specification, e.g. BLOB_UPLOAD_UNKNOWN; '' where it gives none. */
+  code: string
+  /** One printable line. */
+  message: string
 }
 
-async function registryMessage(response: HttpResponse): Promise<string> {
+/** The error that a request ends with, with the registry's own words for who must tell one refusal from another. */
+export class RegistryRefusal extends TpodError {
+  readonly complaint: RegistryComplaint
+
+  constructor(code: string, message: string, complaint: RegistryComplaint, remedy?: string) {
+    super(code, message, remedy === undefined ? {} : { remedy })
+    this.complaint = complaint
+  }
+}
+
+/** For an answer other than success. Reads (and bounds) its body. `missing` is the code for 404. */
+export async function statusError(what: string, response: HttpResponse, missing: string): Promise<RegistryRefusal> {
+  const { host } = response.url
+  const { status } = response
+  const complaint = { status, ...(await registryMessage(response)) }
+  const suffix = `${response.proxy === undefined ? '' : ` (through proxy ${response.proxy.shown})`}${complaint.message === '' ? '' : `: ${complaint.message}`}`
+  const refuse = (code: string, why: string, remedy?: string): RegistryRefusal => new RegistryRefusal(code, `${what}: ${why}${suffix}`, complaint, remedy)
+  if (status === 401) return refuse('REGISTRY_UNAUTHORIZED', `${host} wants a login (401)`, `podman login ${host}, or --creds USER:PASSWORD; check the name too`)
+  if (status === 403) return refuse('REGISTRY_DENIED', `access denied by ${host} (403)`, 'check the name and the rights of the account')
+  if (status === 404) return refuse(missing, missing === 'BLOB_UNKNOWN' ? `blob on ${host} is missing (404)` : missing === 'REPOSITORY_UNKNOWN' ? `no such repository on ${host} (404)` : `no such image or tag on ${host} (404)`, 'check name and tag')
+  if (status === 429) return refuse('REGISTRY_RATE_LIMIT', `too many requests to ${host} (429)`, 'wait, or log in for a higher limit')
+  return refuse('REGISTRY_ERROR', `${host} answered ${status}`)
+}
+
+async function registryMessage(response: HttpResponse): Promise<{ code: string; message: string }> {
   let text: string
   try {
     text = (await readBody(response, maxErrorBytes, 'error')).toString('utf8')
   } catch {
-    return ''
+    return { code: '', message: '' }
   }
   try {
-    const json = JSON.parse(text) as { errors?: { code?: string; message?: string }[] } | null
+    const json = JSON.parse(text) as { errors?: { code?: unknown; message?: unknown }[] } | null
     const first = json?.errors?.[0]
-    return shorten(first?.message || first?.code || '')
+    const code = typeof first?.code === 'string' ? shorten(first.code) : ''
+    return { code, message: shorten(first?.message || code) }
   } catch {
-    return ''
+    return { code: '', message: '' }
   }
 }
 

@@ -1,18 +1,23 @@
 /** An image on a registry. */
 import { TpodError, throwIfAborted } from '../../errors/tpod-error.ts'
-import { digestOf } from '../../oci/digest.ts'
+import { digestOf, parseDigest } from '../../oci/digest.ts'
 import { maxManifestBytes } from '../../oci/image-types.ts'
 import { manifestAccept } from '../../oci/media-types.ts'
 import { formatReference } from '../../oci/reference.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
-import type { BlobOptions, ImageSource, RawManifest } from '../types.ts'
+import type { BlobOptions, ImageIdentity, ImageSource, RawManifest } from '../types.ts'
 import { openRegistryClient } from './client.ts'
 import type { RegistryClient, RegistryClientOptions } from './client.ts'
 import { headerOf, readBody } from './http.ts'
 import type { HttpResponse } from './http.ts'
 import { waitToRetry } from './retry.ts'
 
-export type RegistrySourceOptions = Omit<RegistryClientOptions, 'host' | 'repository'>
+export interface RegistrySourceOptions extends Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'> {
+  /** What messages say is being done; default pull. */
+  action?: string
+  /** Default: as the reference says, without policy scopes. */
+  identity?: ImageIdentity
+}
 
 /** However often new bytes come in between, a blob that breaks more often than this is given up. */
 const maxBreaks = 50
@@ -20,20 +25,20 @@ const maxBreaks = 50
 /** `reference` is as the place that is asked calls it; messages use `shownAs` (the user's name for the image). */
 export async function openRegistrySource(reference: QualifiedReference, shownAs: string, options: RegistrySourceOptions): Promise<ImageSource> {
   const client = await openRegistryClient({ ...options, host: reference.domain, repository: reference.path })
+  const what = `${options.action ?? 'pull'} ${shownAs}`
   return {
     description: formatReference(reference),
-    identity: { transport: 'docker', name: `//${formatReference(reference)}`, dockerReference: reference, policyScopes: [] },
-    getManifest: (digest, { signal } = {}) => getManifest(client, reference, shownAs, digest, signal),
-    getBlob: (digest, blobOptions = {}) => readBlob(client, digest, shownAs, blobOptions, options),
+    identity: options.identity ?? { transport: 'docker', name: `//${formatReference(reference)}`, dockerReference: reference, policyScopes: [] },
+    getManifest: (digest, { signal } = {}) => getManifest(client, reference, what, digest, signal),
+    getBlob: (digest, blobOptions = {}) => readBlob(client, digest, what, blobOptions, options),
     close: async () => client.close(),
   }
 }
 
-async function getManifest(client: RegistryClient, reference: QualifiedReference, shownAs: string, digest: string | undefined, signal: AbortSignal | undefined): Promise<RawManifest> {
-  const wanted = digest ?? reference.digest
-  const what = `pull ${shownAs}`
-  const response = await client.get({ path: `manifests/${wanted ?? reference.tag ?? 'latest'}`, what, accept: manifestAccept, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
-  const bytes = await readBody(response, maxManifestBytes, `manifest of ${shownAs}`)
+async function getManifest(client: RegistryClient, reference: QualifiedReference, what: string, digest: string | undefined, signal: AbortSignal | undefined): Promise<RawManifest> {
+  const wanted = digest === undefined ? reference.digest : parseDigest(digest, what)
+  const response = await client.send({ path: `manifests/${wanted ?? reference.tag ?? 'latest'}`, what, accept: manifestAccept, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+  const bytes = await readBody(response, maxManifestBytes, `the manifest of ${reference.name}`)
   const actual = digestOf(bytes)
   if (wanted !== undefined && actual !== wanted) {
     throw new TpodError('DIGEST_MISMATCH', `${what}: ${reference.domain} served a manifest with digest ${actual} instead of ${wanted}`, { remedy: 'the registry or a proxy before it is broken or hostile' })
@@ -42,8 +47,8 @@ async function getManifest(client: RegistryClient, reference: QualifiedReference
 }
 
 /** Resumes by Range from the bytes already handed out; a server without ranges is read again and its beginning skipped. */
-async function* readBlob(client: RegistryClient, digest: string, shownAs: string, { offset = 0, sizeBytes, signal }: BlobOptions, { retryDelayMs, attempts, onRetry }: RegistrySourceOptions): AsyncGenerator<Uint8Array> {
-  const what = `pull ${shownAs}: layer ${digest.slice(7, 19)}`
+async function* readBlob(client: RegistryClient, digest: string, image: string, { offset = 0, sizeBytes, signal }: BlobOptions, { retryDelayMs, attempts, onRetry }: RegistrySourceOptions): AsyncGenerator<Uint8Array> {
+  const what = `${image}: layer ${parseDigest(digest, image).slice(7, 19)}`
   let position = offset
   let fruitless = 0
   for (let breaks = 1; ; breaks++) {
@@ -75,7 +80,7 @@ async function* readBlob(client: RegistryClient, digest: string, shownAs: string
 }
 
 async function* readFrom(client: RegistryClient, digest: string, what: string, position: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  const response = await client.get({ path: `blobs/${digest}`, what, offset: position, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+  const response = await client.send({ path: `blobs/${digest}`, what, offset: position, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
   let skip = response.status === 206 ? startOf(response, position, what) : position
   for await (const chunk of response.body) {
     if (skip >= chunk.length) {

@@ -1,0 +1,31 @@
+/** How one registry is reached, from what the context and the endpoint's options say. */
+import type { EndpointOptions, TransportContext } from '../types.ts'
+import type { RegistryClientOptions } from './client.ts'
+import { proxyRules } from './proxy-rules.ts'
+
+export type ConnectionOptions = Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'>
+
+export const defaultStallTimeoutMs = 60_000
+export const defaultRetries = 3
+
+/** `name` = host/path (or the host alone), by which credentials are found. `insecure` = what registries.conf says; the option decides over it. */
+export function connectionOptions(context: Partial<TransportContext> & Pick<TransportContext, 'credentials'>, name: string, insecure: boolean, options: EndpointOptions): ConnectionOptions {
+  const proxyFor = proxyRules(context.proxyEnv ?? {})
+  const credentials = options.credentials ?? context.credentials
+  const { onProgress } = options
+  return {
+    tls: {
+      insecure: options.tlsVerify === undefined ? insecure : !options.tlsVerify,
+      certDirectories: context.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
+      ...(options.certDirectory === undefined ? {} : { certDirectory: options.certDirectory }),
+    },
+    ...(proxyFor === undefined ? {} : { proxyFor }),
+    credentials: () => credentials.find(name),
+    ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }),
+    userAgent: context.userAgent ?? 'tpod',
+    stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
+    retryDelayMs: options.retryDelayMs ?? 500,
+    attempts: (options.retries ?? defaultRetries) + 1,
+    ...(onProgress === undefined ? {} : { onRetry: (what, why, attempt, delayMs) => onProgress({ type: 'retry', what, why, attempt, delayMs }) }),
+  }
+}
