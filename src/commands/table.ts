@@ -71,6 +71,8 @@ export const commandTable: CommandTable = {
     { path: 'help', aliases: [], summary: 'Help about any command', load: () => import('./system/help.ts') },
     { path: 'info', aliases: ['system info'], summary: 'Display tpod system information', load: () => import('./system/info.ts') },
     { path: 'inspect', aliases: [], summary: 'Display the configuration of object denoted by ID', load: () => import('./system/inspect.ts') },
+    { path: 'login', aliases: [], summary: 'Log in to a container registry', load: () => import('./system/login.ts') },
+    { path: 'logout', aliases: [], summary: 'Log out of a container registry', load: () => import('./system/logout.ts') },
     { path: 'version', aliases: ['system version'], summary: 'Display the tpod version information', load: () => import('./system/version.ts') },
     { path: '__complete', aliases: [], summary: 'Words that may stand at the end of a command line; asked by the shells\' completion scripts', hidden: true, load: () => import('./system/complete.ts') },
   ],

@@ -64,10 +64,10 @@ async function createOrFind(engine: Engine, name: string, { amend, annotations }
     return (await createStoredList(engine.store, name, list)).id
   } catch (error) {
     if (errorCode(error) !== 'IMAGE_NAME_IN_USE') throw error
-    const existing = amend === true ? await findList(engine, name) : undefined
-    if (existing === undefined) throw new TpodError('IMAGE_NAME_IN_USE', `creating image to hold manifest list: ${(error as Error).message}`, { remedy: 'choose another name, or give --amend to change that list' })
-    if (hasAnnotations) await changeStoredList(engine.store, existing.image.id, ({ list: found }) => void (found.annotations = { ...found.annotations, ...annotations }))
-    return existing.image.id
+    const former = amend === true ? await findList(engine, name) : undefined
+    if (former === undefined) throw new TpodError('IMAGE_NAME_IN_USE', `creating image to hold manifest list: ${(error as Error).message}`, { remedy: 'choose another name, or give --amend to change that list' })
+    if (hasAnnotations) await changeStoredList(engine.store, former.image.id, ({ list: found }) => void (found.annotations = { ...found.annotations, ...annotations }))
+    return former.image.id
   }
 }
 
