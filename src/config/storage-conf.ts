@@ -49,6 +49,8 @@ const UNSUPPORTED: Readonly<Record<string, readonly string[]>> = {
   inodes: ['', '0'],
   additionallayerstores: [],
 }
+/** Both names mean read-only stores that are searched, too. */
+const IMAGE_STORE_KEYS = ['imagestore', 'additionalimagestore']
 const OVERLAY_KEYS = ['mountopt', 'mount_program', 'ignore_chown_errors', 'skip_mount_home', 'use_composefs', 'force_mask', 'size', 'inodes']
 
 /**
@@ -153,12 +155,12 @@ function addOption(option: string, values: Record<string, string>, imageStores: 
   if (option === '') return
   const match = /^(?:overlay2?|\.)?\.?([a-z_]+)=(.*)$/s.exec(option)
   const [, key, value] = match ?? []
-  if (key === undefined || value === undefined || (key !== 'imagestore' && !OVERLAY_KEYS.includes(key))) {
+  if (key === undefined || value === undefined || (!IMAGE_STORE_KEYS.includes(key) && !OVERLAY_KEYS.includes(key))) {
     throw new TpodError('UNSUPPORTED_STORAGE_OPTION', `open store: storage option ${JSON.stringify(option)} is not known`, {
-      remedy: `known are ${['imagestore', ...OVERLAY_KEYS].map(name => `overlay.${name}=`).join(', ')}`,
+      remedy: `known are ${[...IMAGE_STORE_KEYS, ...OVERLAY_KEYS].map(name => `overlay.${name}=`).join(', ')}`,
     })
   }
-  if (key === 'imagestore') imageStores.push(...value.split(',').filter(path => path !== ''))
+  if (IMAGE_STORE_KEYS.includes(key)) imageStores.push(...value.split(',').filter(path => path !== ''))
   else values[key] = value
 }
 

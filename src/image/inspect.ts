@@ -103,7 +103,7 @@ function layerChain(layers: readonly LayerRecord[], top: string | undefined): La
 }
 
 function driverData(store: Store, chain: readonly LayerRecord[]): Record<string, string> {
-  const [top, ...lower] = chain.map(({ id }) => `${store.graphRoot}/overlay/${id}`)
+  const [top, ...lower] = chain.map(({ id }) => store.layerDirectory(id))
   if (top === undefined) return {}
   const below: Record<string, string> = lower.length === 0 ? {} : { LowerDir: lower.map((directory) => `${directory}/diff`).join(':') }
   return { ...below, UpperDir: `${top}/diff`, WorkDir: `${top}/work` }

@@ -2,7 +2,7 @@
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { Outcome } from '../errors/outcome.ts'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
-import type { ImageRecord, Store } from '../storage/types.ts'
+import type { ImageRecord, LayerRecord, Store } from '../storage/types.ts'
 import { imageTree } from './image-tree.ts'
 import { listImages } from './list.ts'
 import { getLocalImage } from './resolve-local.ts'
@@ -101,7 +101,7 @@ async function deleteWithParents(store: Store, image: ImageRecord, options: Remo
   const removed: RemovedImage = { untagged: [], deleted: [] }
   let current: ImageRecord | undefined = image
   while (current !== undefined) {
-    const [images, layers] = await Promise.all([store.listImages(), store.listLayers()])
+    const [images, layers, readOnly]: [ImageRecord[], LayerRecord[], ReadonlySet<string>] = await Promise.all([store.listImages(), store.listLayers(), store.readOnlyImages()])
     const tree = imageTree(store, images, layers)
     const [hasChildren, parent]: [boolean, ImageRecord | undefined] = await Promise.all([tree.hasChildren(current), options.noPrune === true ? undefined : tree.parent(current)])
     const result = await deleteOne(store, current, options)
@@ -109,7 +109,7 @@ async function deleteWithParents(store: Store, image: ImageRecord, options: Remo
     removed.untagged.push(...result)
     // As podman and docker: the data of an image that others are built on is still there, so it is not called deleted.
     if (!hasChildren) removed.deleted.push(current.id)
-    current = parent !== undefined && (parent.names?.length ?? 0) === 0 && (await isWithoutChildren(store, parent)) ? parent : undefined
+    current = parent !== undefined && !readOnly.has(parent.id) && (parent.names?.length ?? 0) === 0 && (await isWithoutChildren(store, parent)) ? parent : undefined
   }
   return removed
 }

@@ -15,7 +15,7 @@ import type { ContainerRecord, DeletedImage, ImageRecord, LayerRecord } from './
  */
 export async function deleteImageRecord(context: StoreContext, imageId: string): Promise<DeletedImage> {
   if (storeOfImage(context, imageId) !== context) {
-    throw new TpodError('IMAGE_READ_ONLY', `remove image ${imageId.slice(0, 12)}: it is in a read-only store`, {
+    throw new TpodError('IMAGE_READ_ONLY', `cannot remove read-only image "${imageId}"`, {
       remedy: 'remove it with the tool that owns that store',
     })
   }

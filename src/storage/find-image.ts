@@ -5,18 +5,38 @@ import type { AdditionalStore, StoreContext } from './store-context.ts'
 import { bigDataFileName, imageDirectory } from './store-paths.ts'
 import type { ImageRecord } from './types.ts'
 
-/** Images of this store, then those of additional stores whose ids are not here. */
+/**
+ * Images of this store, then those of additional stores. A name means the image of the first store that has it: records show
+ * only names that lead to them. An image that is in several stores is one record, the first, with the names of all.
+ */
 export function listImageRecords(context: StoreContext): ImageRecord[] {
-  const images = [...context.images.read().all]
-  if (context.additional.length === 0) return images
-  const seen = new Set(images.map(image => image.id))
-  for (const store of context.additional) {
-    for (const image of store.images.read().all) {
-      if (!seen.has(image.id)) images.push(image)
-      seen.add(image.id)
+  const own = context.images.read().all
+  if (context.additional.length === 0) return [...own]
+  const images = new Map<string, ImageRecord>()
+  const taken = new Set<string>()
+  for (const { images: table } of [context, ...context.additional]) {
+    for (const image of table.read().all) {
+      const free = (image.names ?? []).filter(name => !taken.has(name))
+      for (const name of free) taken.add(name)
+      const first = images.get(image.id)
+      images.set(image.id, first === undefined ? withNames(image, free) : withNames(first, [...(first.names ?? []), ...free]))
     }
   }
-  return images
+  return [...images.values()]
+}
+
+/** An image that is here is found although a file server is away. */
+function withAllNames(context: StoreContext, image: ImageRecord): ImageRecord {
+  try {
+    return listImageRecords(context).find(({ id }) => id === image.id) ?? image
+  } catch (error) {
+    if (errorCode(error) !== 'IMAGE_STORE_UNREADABLE') throw error
+    return image
+  }
+}
+
+function withNames(image: ImageRecord, names: readonly string[]): ImageRecord {
+  return (image.names ?? []).length === names.length ? image : { ...image, names: [...names] }
 }
 
 /**
@@ -26,7 +46,7 @@ export function listImageRecords(context: StoreContext): ImageRecord[] {
 export function findImageRecord(context: StoreContext, nameOrId: string): ImageRecord | undefined {
   const own = context.images.read()
   const quick = own.get(nameOrId) ?? own.findByName(nameOrId)
-  if (quick !== undefined) return quick
+  if (quick !== undefined) return context.options.additionalImageStores.length === 0 ? quick : withAllNames(context, quick)
   const images = listImageRecords(context)
   const byName = images.find(image => image.id === nameOrId || image.names?.includes(nameOrId))
   return byName ?? findByDigest(images, nameOrId) ?? findByPrefix(images, nameOrId)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { TpodError } from '../errors/tpod-error.ts'
 import { native } from '../host/native/native.ts'
+import { removeTree } from '../host/fs/remove-tree.ts'
 import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
 import { readBigData, storeOfImage } from './find-image.ts'
 import type { Transaction } from './records/record-table.ts'
@@ -40,8 +41,9 @@ export async function putImageRecord(context: StoreContext, wanted: NewImage): P
 }
 
 /**
- * Changes the names of an image. A name given to it is taken from the image that had it, in the same save.
- * An image of an additional store is copied up (record and data, not layers) first. Throws NO_SUCH_IMAGE.
+ * Changes the names of an image. A name given to it is taken from the image that had it, in the same save. An image of an
+ * additional store is copied up (record and data, not layers) for a new name, and the copy goes with its last name.
+ * Throws NO_SUCH_IMAGE, IMAGE_READ_ONLY for a name to be removed that an additional store gives it.
  */
 export async function changeNames(
   context: StoreContext,
@@ -53,9 +55,16 @@ export async function changeNames(
   ensureStoreDirectories(context.paths)
   return context.images.write(async transaction => {
     const own = transaction.snapshot.get(imageId)
+    checkRemovable(context, imageId, own, mode, names)
     const record = own ?? (await copyUp(context, store.images.read().get(imageId), imageId))
     const current = record.names ?? []
     const next = { set: [...new Set(names)], add: union(current, names), remove: current.filter(name => !names.includes(name)) }[mode]
+    if (next.length === 0 && isCopy(context, record)) {
+      transaction.remove(imageId)
+      await transaction.save()
+      await removeTree(imageDirectory(context.paths, imageId))
+      return record
+    }
     transaction.put(giveNames(transaction, record, next, mode === 'remove' ? [] : names))
     await transaction.save()
     return transaction.snapshot.get(imageId)!
@@ -69,6 +78,21 @@ function checkNamesFree(context: StoreContext, transaction: Transaction<ImageRec
       if (taken !== undefined) throw new TpodError('IMAGE_NAME_IN_USE', `image name "${taken}" is already associated with image "${image.id}": that name is already in use`)
     }
   }
+}
+
+/** What another store's administrator gave cannot be taken away here. */
+function checkRemovable(context: StoreContext, imageId: string, own: ImageRecord | undefined, mode: 'set' | 'add' | 'remove', names: readonly string[]): void {
+  if (mode === 'add') return
+  const foreign = context.additional.flatMap(store => store.images.read().get(imageId)?.names ?? [])
+  const isForeign = mode === 'set' ? own === undefined : names.some(name => foreign.includes(name) && own?.names?.includes(name) !== true)
+  if (!isForeign) return
+  throw new TpodError('IMAGE_READ_ONLY', `cannot untag read-only image "${imageId}"`, { remedy: 'change its names with the tool that owns that store' })
+}
+
+/** The record alone is here: image and layers are in an additional store. */
+function isCopy(context: StoreContext, { id, layer }: ImageRecord): boolean {
+  const isElsewhere = context.additional.some(store => store.images.read().get(id) !== undefined)
+  return isElsewhere && (layer === undefined || context.layers.read().get(layer) === undefined)
 }
 
 /** The record with its new names; takes `next` away from all others. */

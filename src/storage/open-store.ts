@@ -4,7 +4,7 @@ import { findImageRecord, getImageRecord, imageSize, listImageRecords, readBigDa
 import { layerIdFor } from './layer-id.ts'
 import { isIncomplete, findLayerWithStore, makeContext } from './store-context.ts'
 import type { StoreContext } from './store-context.ts'
-import { runUserdataDirectory, userdataDirectory } from './store-paths.ts'
+import { layerDirectory, runUserdataDirectory, userdataDirectory } from './store-paths.ts'
 import type {
   ContainerRecord,
   DeletedImage,
@@ -24,7 +24,8 @@ import type {
  * Concurrent operations on one Store are safe, in one process and across processes.
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  for (const [name, path] of [['graph root', options.graphRoot], ['run root', options.runRoot]] as const) {
+  const stores = options.additionalImageStores.map(path => ['additional image store', path] as const)
+  for (const [name, path] of [['graph root', options.graphRoot], ['run root', options.runRoot], ...stores] as const) {
     // mount(2) splits its options at commas, and overlayfs its lowers at colons.
     if (!path.startsWith('/') || /[,:"\\\n]/.test(path)) {
       throw new TpodError('BAD_STORE_PATH', `open store: ${name} ${JSON.stringify(path)} must be absolute and free of , : " and \\`)
@@ -85,6 +86,10 @@ class OverlayStore implements Store {
     const stores = [this.#context, ...this.#context.additional]
     const layers = stores.flatMap(store => store.layers.read().all).filter(layer => !isIncomplete(layer))
     return [...new Map(layers.toReversed().map(layer => [layer.id, layer])).values()].toReversed()
+  }
+
+  layerDirectory(id: string): string {
+    return layerDirectory(findLayerWithStore(this.#context, id)?.store.paths ?? this.#context.paths, id)
   }
 
   async findLayer(id: string): Promise<LayerRecord | undefined> {

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { TpodError, errorMessage } from '../errors/tpod-error.ts'
 import { RecordTable } from './records/record-table.ts'
 import type { Snapshot } from './records/record-table.ts'
 import { storePaths } from './store-paths.ts'
@@ -22,6 +23,7 @@ export interface StoreContext extends AdditionalStore {
 
 export function makeContext(options: StoreOptions): StoreContext {
   const paths = storePaths(options.graphRoot, options.runRoot)
+  let additional: readonly AdditionalStore[] | undefined
   return {
     options,
     ...openTables(paths),
@@ -30,8 +32,24 @@ export function makeContext(options: StoreOptions): StoreContext {
       mainPath: `${paths.containers}/containers.json`,
       volatilePath: `${paths.containers}/volatile-containers.json`,
     }),
-    additional: options.additionalImageStores.map(root => openTables(storePaths(root, options.runRoot))),
+    // When first asked for: what concerns this store alone goes on while a file server is away.
+    get additional() {
+      return (additional ??= options.additionalImageStores.filter(root => root !== options.graphRoot).map(root => openAdditional(root, options.runRoot)))
+    },
   }
+}
+
+/** Nothing in it is ever opened for writing, no lock taken: a reader of its files needs none (see RecordTable). */
+function openAdditional(root: string, runRoot: string): AdditionalStore {
+  try {
+    accessSync(root, constants.R_OK | constants.X_OK)
+  } catch (error) {
+    throw new TpodError('IMAGE_STORE_UNREADABLE', `open additional image store ${root}: ${errorMessage(error)}`, {
+      remedy: 'mount it, or take it out of additionalimagestores in storage.conf',
+      cause: error,
+    })
+  }
+  return openTables(storePaths(root, runRoot))
 }
 
 function openTables(paths: StorePaths): AdditionalStore {
@@ -80,7 +98,7 @@ export function layerChain(context: StoreContext, topLayerId: string): { record:
   return chain
 }
 
-/** ROOT/overlay directories of the additional stores, where lowers may live. */
-export function otherOverlays(context: StoreContext): string[] {
-  return context.additional.map(store => store.paths.overlay).filter(path => existsSync(path))
+/** ROOT/overlay directories of the additional stores that are there, where lowers may live. */
+export function otherOverlays({ options }: StoreContext): string[] {
+  return options.additionalImageStores.filter(root => root !== options.graphRoot).map(root => `${root}/overlay`).filter(path => existsSync(path))
 }

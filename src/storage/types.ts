@@ -146,6 +146,8 @@ export interface Store {
   readOnlyImages(): Promise<ReadonlySet<string>>
   listLayers(): Promise<LayerRecord[]>
   findLayer(id: string): Promise<LayerRecord | undefined>
+  /** STORE/overlay/<id> of the store that has the layer. */
+  layerDirectory(id: string): string
   /** All containers of all tools in both files. */
   listContainers(): Promise<ContainerRecord[]>
   findContainer(nameOrId: string): Promise<ContainerRecord | undefined>
