@@ -81,7 +81,8 @@ function listNames(directory: string): string[] {
   }
 }
 
-function withBlobs(source: ImageSource, getBlob: ImageSource['getBlob']): ImageSource {
+/** The source with other blobs. */
+export function withBlobs(source: ImageSource, getBlob: ImageSource['getBlob']): ImageSource {
   return {
     description: source.description,
     identity: source.identity,

@@ -1,5 +1,4 @@
 /** Pulling: from a name to an image of the store. */
-import { checkPolicy } from '../config/policy.ts'
 import { resolvePullEndpoints } from '../config/registries-conf.ts'
 import type { PullEndpoint } from '../config/registries-conf.ts'
 import { errorCode, errorMessage, throwIfAborted, TpodError } from '../errors/tpod-error.ts'
@@ -8,11 +7,10 @@ import { suitsPlatform } from '../oci/platform.ts'
 import { formatReference } from '../oci/reference.ts'
 import type { QualifiedReference } from '../oci/reference.ts'
 import type { ImageRecord } from '../storage/types.ts'
-import { copyToStore } from './copy-to-store.ts'
 import { findLocalImage, imageDigests, noSuchImage } from './resolve-local.ts'
 import type { LocalImage } from './resolve-local.ts'
 import { resolvePullCandidates } from './short-names.ts'
-import type { ImageContext, ImageSource, PullOptions } from './types.ts'
+import type { ImageContext, ImageIdentity, ImageSource, PullOptions } from './types.ts'
 
 export interface PulledImage {
   image: ImageRecord
@@ -21,9 +19,6 @@ export interface PulledImage {
   /** Nothing was fetched: the image was in the store. */
   alreadyPresent: boolean
 }
-
-const defaultStallTimeoutMs = 60_000
-const defaultRetries = 3
 
 /**
  * Makes the image that `name` means exist in the store and returns it. `name` may be short, full, with tag or digest,
@@ -62,11 +57,10 @@ async function pullCandidates(context: ImageContext, name: string, options: Pull
   const registries = await context.registries()
   const { candidates, reason } = await resolvePullCandidates(name, registries, options.chooseCandidate)
   if (reason !== '') options.onProgress?.({ type: 'resolved', shortName: name, reason })
-  const policy = await context.policy()
   const failures: unknown[] = []
   for (const candidate of candidates) {
     try {
-      checkPolicy(policy, 'docker', candidate)
+      await refuseRejected(context, candidate)
       for (const endpoint of resolvePullEndpoints(registries, candidate)) {
         try {
           return await pullFromEndpoint(context, candidate, endpoint, options, unlessSame)
@@ -87,39 +81,43 @@ async function pullCandidates(context: ImageContext, name: string, options: Pull
   throw combineFailures(name, failures)
 }
 
+/** What policy.json rejects in any case is not even asked for. */
+async function refuseRejected(context: ImageContext, candidate: QualifiedReference): Promise<void> {
+  const { findRule } = await import('../config/policy.ts')
+  const identity = candidateIdentity(candidate, (await import('./trust/policy-scopes.ts')).dockerPolicyScopes(candidate))
+  const policy = await context.policy()
+  if (!findRule(policy, 'docker', identity.policyScopes).requirements.some(({ type }) => type === 'reject')) return
+  const { checkTrust } = await import('./trust/check-trust.ts')
+  await checkTrust(policy, { identity }, { digest: '' })
+}
+
+function candidateIdentity(candidate: QualifiedReference, policyScopes: readonly string[]): ImageIdentity {
+  return { transport: 'docker', name: `//${formatReference(candidate)}`, dockerReference: candidate, policyScopes }
+}
+
 async function pullFromEndpoint(context: ImageContext, candidate: QualifiedReference, endpoint: PullEndpoint, options: PullOptions, unlessSame: LocalImage | undefined): Promise<PulledImage> {
   const shownAs = formatReference(candidate)
   options.onProgress?.({ type: 'trying', reference: shownAs, endpoint: formatReference(endpoint.reference) })
-  const source = await openSource(context, endpoint, shownAs, options)
+  const source = await openSource(context, endpoint, candidate, options)
   try {
     const top = await source.getManifest(undefined, options.signal === undefined ? {} : { signal: options.signal })
     if (unlessSame !== undefined && imageDigests(unlessSame.image).has(top.digest)) return { image: unlessSame.image, reference: unlessSame.resolvedName, alreadyPresent: true }
-    const { image, existed } = await copyToStore(context, source, top, candidate, options)
+    const { pullIntoStore } = await import('./pull-into-store.ts')
+    // Asked for again, the manifest would be another moment's.
+    const fixed: ImageSource = { ...source, getManifest: async (digest, asked) => (digest === undefined || digest === top.digest ? top : source.getManifest(digest, asked)) }
+    const { image, existed } = await pullIntoStore(context, fixed, { reference: candidate }, options)
     return { image, reference: shownAs, alreadyPresent: existed }
   } finally {
     await source.close()
   }
 }
 
-async function openSource(context: ImageContext, endpoint: PullEndpoint, shownAs: string, options: PullOptions): Promise<ImageSource> {
-  const [{ openRegistrySource }, { proxyRules }] = await Promise.all([import('./registry/registry-source.ts'), import('./registry/proxy-rules.ts')])
-  const proxyFor = proxyRules(context.proxyEnv ?? {})
-  const insecure = options.tlsVerify === undefined ? endpoint.insecure : !options.tlsVerify
-  const credentials = options.credentials ?? context.credentials
-  const { onProgress } = options
+async function openSource(context: ImageContext, endpoint: PullEndpoint, candidate: QualifiedReference, options: PullOptions): Promise<ImageSource> {
+  const [{ openRegistrySource }, { connectionOptions }, { dockerPolicyScopes }] = await Promise.all([import('./registry/registry-source.ts'), import('./registry/client-options.ts'), import('./trust/policy-scopes.ts')])
+  const shownAs = formatReference(candidate)
   return openRegistrySource(endpoint.reference, endpoint.isMirror ? `${shownAs} from mirror ${endpoint.reference.domain}` : shownAs, {
-    tls: {
-      insecure,
-      certDirectories: context.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
-      ...(options.certDirectory === undefined ? {} : { certDirectory: options.certDirectory }),
-    },
-    ...(proxyFor === undefined ? {} : { proxyFor }),
-    credentials: () => credentials.find(endpoint.reference.name),
-    userAgent: context.userAgent ?? 'tpod',
-    stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
-    retryDelayMs: options.retryDelayMs ?? 500,
-    attempts: (options.retries ?? defaultRetries) + 1,
-    ...(onProgress === undefined ? {} : { onRetry: (what, why, attempt, delayMs) => onProgress({ type: 'retry', what, why, attempt, delayMs }) }),
+    ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options),
+    identity: candidateIdentity(candidate, dockerPolicyScopes(candidate)),
   })
 }
 

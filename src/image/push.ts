@@ -1,0 +1,77 @@
+/** Pushing: an image of the store to a registry, or to any other place. */
+import { TpodError } from '../errors/tpod-error.ts'
+import { formatReference, parseReference } from '../oci/reference.ts'
+import { copyImage } from './copy/copy-image.ts'
+import type { CopyOptions } from './copy/types.ts'
+import { isManifestList } from './image-data.ts'
+import { getLocalImage } from './resolve-local.ts'
+import type { LocalImage } from './resolve-local.ts'
+import { parseImageName, transportOf } from './transports/image-name.ts'
+import type { ImageName } from './transports/image-name.ts'
+import { openDestination } from './transports/open-destination.ts'
+import { storageImageSource } from './transports/storage-source.ts'
+import { parseStorageReference } from './transports/storage-reference.ts'
+import type { EndpointOptions, ImageContext } from './types.ts'
+
+export interface PushOptions extends Pick<CopyOptions, 'format' | 'compression' | 'removeSignatures' | 'signers' | 'parallelLayers'>, EndpointOptions {}
+
+export interface PushedImage {
+  imageId: string
+  /** What was pushed to, `transport:details`. */
+  destination: string
+  /** Of the manifest that the destination now has. */
+  digest: string
+}
+
+/**
+ * Copies the local image `name` to `destination`, whose default is the image's own name on its registry; without a
+ * transport it is a name on a registry. Layers are compressed while they are sent; those that the destination has are
+ * not read. An interrupted push to a registry leaves what arrived, for the next one to find. Holds no lock.
+ *
+ * Throws NO_SUCH_IMAGE, IMAGE_IS_LIST, BAD_IMAGE_NAME, BAD_REFERENCE, REGISTRY_*, and what the destination's transport throws.
+ */
+export async function pushImage(context: ImageContext, name: string, destination: string | undefined, options: PushOptions = {}): Promise<PushedImage> {
+  const local = await getLocalImage(context.store, context.registries, localName(name))
+  if (isManifestList(local.image)) throw new TpodError('IMAGE_IS_LIST', `push ${name}: it is a manifest list`, { remedy: `push it with its images: tpod manifest push --all ${name}` })
+  const { format, compression, removeSignatures, signers, parallelLayers, ...endpoint } = options
+  const target = destinationName(local, destination)
+  const source = storageImageSource(context.store, local.image, local.isById ? {} : await parseStorageReference(context.store, local.resolvedName))
+  const opened = await openDestination(context, target, { ...endpoint, ...archiveTags(local, target) })
+  try {
+    const { manifest } = await copyImage(context, source, opened, {
+      ...(format === undefined ? {} : { format }),
+      ...(compression === undefined ? {} : { compression }),
+      ...(removeSignatures === undefined ? {} : { removeSignatures }),
+      ...(signers === undefined ? {} : { signers }),
+      ...(parallelLayers === undefined ? {} : { parallelLayers }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+      policy: await context.policy(),
+    })
+    return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
+  } finally {
+    await Promise.all([opened.close(), source.close()])
+  }
+}
+
+/** The source may be written with its transport. */
+function localName(name: string): string {
+  return name.startsWith('containers-storage:') ? name.slice('containers-storage:'.length).replace(/^\[[^\]]*\]/, '').replace(/^@/, '') : name
+}
+
+function destinationName(local: LocalImage, destination: string | undefined): ImageName {
+  if (destination !== undefined && destination !== '') {
+    return transportOf(destination) === undefined ? { transport: 'docker', details: `//${destination}` } : parseImageName(destination)
+  }
+  if (local.isById) {
+    throw new TpodError('BAD_REFERENCE', `push ${local.resolvedName}: an image id says nothing about where to push to`, { remedy: `push ${local.image.names?.[0] ?? `${local.resolvedName} REGISTRY/NAME`}` })
+  }
+  return { transport: 'docker', details: `//${formatReference(parseReference(local.resolvedName))}` }
+}
+
+/** The name stays with the image in a docker archive. */
+function archiveTags(local: LocalImage, { transport }: ImageName): EndpointOptions {
+  if (transport !== 'docker-archive' || local.isById) return {}
+  const reference = parseReference(local.resolvedName)
+  return reference.tag === undefined ? {} : { additionalTags: [{ ...reference, name: `${reference.domain}/${reference.path}` }] }
+}
