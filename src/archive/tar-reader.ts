@@ -62,6 +62,22 @@ export class TarReader {
     while (position < chunk.length) position = this.step(chunk, position)
   }
 
+  /**
+   * For who can seek: the bytes of the current member's content that need not be pushed. The next push is what follows
+   * them; `content` is not called for them.
+   */
+  skipContent(): number {
+    if (this.state !== 'content') return 0
+    const skipped = this.remaining
+    this.endEntry()
+    return skipped
+  }
+
+  /** True once the end mark was seen: nothing that follows is looked at. */
+  get isAtEnd(): boolean {
+    return this.state === 'trailer'
+  }
+
   /** The input ended. A missing trailer or final padding is accepted, as by other readers. */
   finish(): void {
     if (this.state === 'trailer' || this.state === 'zeroBlock') return

@@ -1,0 +1,52 @@
+/** A temporary file without a name, for what must be seekable: nothing stays when the process is killed. */
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { TpodError, errorCode } from '../../errors/tpod-error.ts'
+import { freeChunk } from '../../archive/free-chunk.ts'
+
+export interface SpoolFile {
+  fd: number
+  sizeBytes: number
+}
+
+/** `directory`: default /var/tmp, as bulky data has no place in a memory file system. The caller closes the descriptor. */
+export function openTemporaryFile(directory = '/var/tmp'): number {
+  const path = `${directory}/tpod-${randomBytes(8).toString('hex')}`
+  try {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
+    unlinkSync(path)
+    return fd
+  } catch (cause) {
+    throw new TpodError('TEMPORARY_FILE', `make a temporary file in ${directory}: ${errorCode(cause) ?? 'failed'}`, { cause, remedy: 'make the directory writable, or choose another with TMPDIR' })
+  }
+}
+
+/** Writes all of `bytes` to a temporary file. On failure the file is gone; throws NO_SPACE, or what `bytes` throws. */
+export async function spoolToFile(bytes: AsyncIterable<Uint8Array>, directory?: string): Promise<SpoolFile> {
+  const fd = openTemporaryFile(directory)
+  try {
+    let sizeBytes = 0
+    for await (const chunk of bytes) {
+      sizeBytes += chunk.length
+      writeFully(fd, chunk)
+      freeChunk(chunk)
+    }
+    return { fd, sizeBytes }
+  } catch (error) {
+    closeSync(fd)
+    throw explainWrite(error, `a temporary file in ${directory ?? '/var/tmp'}`)
+  }
+}
+
+export function writeFully(fd: number, bytes: Uint8Array, position?: number): void {
+  for (let done = 0; done < bytes.length; ) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position === undefined ? null : position + done)
+  }
+}
+
+/** A full disk gets its name; other errors pass. */
+export function explainWrite(error: unknown, what: string): unknown {
+  const code = errorCode(error)
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
+  return new TpodError('NO_SPACE', `write ${what}: no space left on the file system`, { cause: error, remedy: 'free some space there, or write elsewhere' })
+}

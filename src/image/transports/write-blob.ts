@@ -1,0 +1,64 @@
+/** A blob written as a file: under a temporary name until it is whole and on the disk. */
+import { closeSync, constants, fchmodSync, fdatasync, openSync, renameSync, unlinkSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { promisify } from 'node:util'
+import { TpodError, throwIfAborted } from '../../errors/tpod-error.ts'
+import { parseDigest } from '../../oci/digest.ts'
+import type { BlobToStore, StoredBlob } from '../types.ts'
+import { descriptorTarget, PieceWriter } from './piece-writer.ts'
+import { explainWrite } from './spool-file.ts'
+
+const syncData = promisify(fdatasync)
+
+/**
+ * Reads `bytes` to the end and leaves them in `pathOf(digest)`, 0644. The digest is the caller's where it gave one (its
+ * stream verifies it), else it is computed. On failure nothing stays; a kill leaves `.tmp-…` in `directory`.
+ */
+export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore, directory: string, pathOf: (digest: string) => string): Promise<StoredBlob> {
+  const temporary = `${directory}/.tmp-blob-${randomBytes(8).toString('hex')}`
+  const fd = openBlobFile(temporary, directory)
+  try {
+    const stored = await writeAll(fd, bytes, blob)
+    await syncData(fd)
+    renameSync(temporary, pathOf(stored.digest))
+    return stored
+  } catch (error) {
+    removeQuietly(temporary)
+    throw explainWrite(error, `${directory}`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, { digest, sizeBytes, signal }: BlobToStore): Promise<StoredBlob> {
+  const hash = digest === undefined ? createHash('sha256') : undefined
+  const writer = new PieceWriter(descriptorTarget(fd))
+  for await (const chunk of bytes) {
+    throwIfAborted(signal)
+    hash?.update(chunk)
+    await writer.write(chunk)
+  }
+  await writer.end()
+  if (sizeBytes !== undefined && writer.written !== sizeBytes) throw new TpodError('DIGEST_MISMATCH', `store blob ${digest ?? ''}: it has ${writer.written} bytes instead of ${sizeBytes}`)
+  return { digest: hash === undefined ? parseDigest(digest, 'store blob') : `sha256:${hash.digest('hex')}`, sizeBytes: writer.written }
+}
+
+function openBlobFile(temporary: string, directory: string): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  try {
+    const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
+    // Whatever the umask.
+    fchmodSync(fd, 0o644)
+    return fd
+  } catch (error) {
+    throw explainWrite(error, directory)
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // The first error is the one to report.
+  }
+}
