@@ -27,7 +27,7 @@ export interface GpgSignerOptions {
 export function gpgSigner(options: GpgSignerOptions): Signer {
   const { fingerprint, passphrase } = options
   // Not an option of gpg's, and one line.
-  if (fingerprint === '' || fingerprint.startsWith('-') || /[\0-\x1f]/.test(fingerprint)) throw new TpodError('BAD_ARGUMENTS', `sign by ${JSON.stringify(fingerprint)}: not the name of a GPG key`)
+  if (fingerprint === '' || fingerprint.startsWith('-') || /\p{Cc}/u.test(fingerprint)) throw new TpodError('BAD_ARGUMENTS', `sign by ${JSON.stringify(fingerprint)}: not the name of a GPG key`)
   if (passphrase !== undefined && /[\n\0]/.test(passphrase)) throw new TpodError('BAD_ARGUMENTS', 'invalid passphrase: must not contain a line break')
   return {
     async sign(manifest, reference) {
