@@ -39,7 +39,7 @@ export function chooseDockerImage(items: readonly DockerImageItem[], { path, ref
   }
   if (reference !== undefined) {
     const wanted = formatReference(reference)
-    const item = items.find(({ tags }) => tags.some((tag) => normalized(tag, path) === wanted))
+    const item = items.find(({ tags }) => tags.some((tag) => fullTag(tag, path) === wanted))
     if (item === undefined) throw new TpodError('IMAGE_NOT_IN_ARCHIVE', `read ${path}: Tag ${JSON.stringify(wanted)} not found`, { remedy: `there are ${items.flatMap(({ tags }) => tags).slice(0, 20).join(', ') || 'images without tags: use :@0'}` })
     return item
   }
@@ -49,7 +49,8 @@ export function chooseDockerImage(items: readonly DockerImageItem[], { path, ref
   return only
 }
 
-function normalized(tag: string, path: string): string {
+/** A name of manifest.json in full. Throws BAD_MANIFEST for one that is none. */
+export function fullTag(tag: string, path: string): string {
   try {
     return formatReference(withDefaultTag(parseNormalizedReference(tag)))
   } catch (cause) {

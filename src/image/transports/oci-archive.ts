@@ -7,7 +7,7 @@ import { pathPolicyScopes } from '../trust/policy-scopes.ts'
 import type { BlobToStore, EndpointOptions, ImageDestination, ImageIdentity, ImageSource, StoredBlob, TransportContext } from '../types.ts'
 import { openArchiveFiles } from './archive-files.ts'
 import { layoutEntry, layoutTraits } from './oci-layout-destination.ts'
-import { addLayoutEntry, chooseLayoutEntry, layoutVersion, newLayoutIndex, readLayoutIndex } from './oci-layout-index.ts'
+import { addLayoutEntry, chooseLayoutEntry, entryName, layoutVersion, newLayoutIndex, readLayoutIndex } from './oci-layout-index.ts'
 import { formatLayoutName, parseLayoutName } from './oci-layout-name.ts'
 import type { LayoutName } from './oci-layout-name.ts'
 import { layoutSource } from './oci-layout-source.ts'
@@ -23,6 +23,17 @@ export async function openOciArchiveSource(context: Pick<TransportContext, 'temp
   } catch (error) {
     await files.close()
     throw error
+  }
+}
+
+/** What the archive's index calls the image that `details` means: containerd's full name, or the reference name. */
+export async function readArchivedName(context: Pick<TransportContext, 'temporaryDirectory'>, details: string, options: EndpointOptions = {}): Promise<string | undefined> {
+  const name = parseLayoutName('oci-archive', details)
+  const files = await openArchiveFiles(name.path, { temporaryDirectory: context.temporaryDirectory, signal: options.signal })
+  try {
+    return entryName(chooseLayoutEntry(await readLayoutIndex(files), name, name.path))
+  } finally {
+    await files.close()
   }
 }
 

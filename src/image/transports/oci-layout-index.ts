@@ -38,6 +38,11 @@ export function parseLayoutIndex(bytes: Uint8Array, where: string): LayoutIndex 
   return { ...json, schemaVersion: 2, manifests }
 }
 
+/** What an entry's image is called: containerd (and docker from 25) keep the full name beside the reference, which may be a mere tag. */
+export function entryName({ annotations }: Descriptor): string | undefined {
+  return annotations?.['io.containerd.image.name'] || annotations?.[referenceAnnotation] || undefined
+}
+
 /** Those that are images or indexes; an entry of another kind (an artifact's) is not taken for one. */
 export function isImageEntry({ mediaType }: Descriptor): boolean {
   return isManifestMediaType(mediaType) || isIndexMediaType(mediaType)
