@@ -15,6 +15,8 @@ import type { TlsSearch } from './tls.ts'
 export interface RegistryClientOptions {
   /** host[:port]; docker.io stands for its API host. */
   host: string
+  /** Who is asked, where it is not who that name stands for. */
+  apiHost?: string
   /** Path on that host; '' for what concerns the registry as a whole. */
   repository: string
   /** What the token must allow there; default pull. */
@@ -53,6 +55,8 @@ export interface RegistryRequest {
   expect?: readonly number[]
   /** Default: the client's actions on its repository. */
   scopes?: readonly string[]
+  /** Without a login. */
+  isAnonymous?: boolean
   /** Error code for 404. */
   missing: string
   signal?: AbortSignal
@@ -70,7 +74,7 @@ const maxRedirects = 10
 const success: readonly number[] = [200, 206]
 
 export async function openRegistryClient(options: RegistryClientOptions): Promise<RegistryClient> {
-  const apiHost = apiHostOf(options.host)
+  const apiHost = options.apiHost ?? apiHostOf(options.host)
   const tls = await readTlsMaterial(options.host, options.tls)
   const connections = await openConnections(tls, options.stallTimeoutMs, options.proxyFor)
   const authorizer = createAuthorizer({ connections, credentials: options.credentials, userAgent: options.userAgent, ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }) })
@@ -116,13 +120,13 @@ async function sendOnce(session: Session, request: RegistryRequest): Promise<Htt
   const { repository, actions } = session.options
   const scopes = request.scopes ?? (repository === '' ? [] : [`repository:${repository}:${actions ?? 'pull'}`])
   for (let answered = 0; ; answered++) {
-    const authorization = await session.authorizer.header(scopes, request.signal)
+    const authorization = request.isAnonymous === true ? undefined : await session.authorizer.header(scopes, request.signal)
     const response = await sendToRegistry(session, request, authorization)
     if ((request.expect ?? success).includes(response.status)) return response
     const isFromRegistry = response.url.host === new URL(`https://${session.apiHost}`).host || response.url.host === session.apiHost
     // Only the registry itself is answered with credentials, never the target of its redirects (CVE-2020-15157).
     // Twice at most: the first may be due to a token that had expired.
-    const mayAnswer = response.status === 401 && isFromRegistry && answered < 2
+    const mayAnswer = response.status === 401 && isFromRegistry && answered < 2 && request.isAnonymous !== true
     if (mayAnswer && (await session.authorizer.answer(response, authorization, scopes, request.signal))) {
       if (!isStream(request.body)) continue
       throw new TemporaryStatus(401, 0, new TpodError('REGISTRY_UNAUTHORIZED', `${request.what}: ${response.url.host} wants a new login (401)`))

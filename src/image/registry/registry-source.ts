@@ -39,11 +39,16 @@ async function getManifest(client: RegistryClient, reference: QualifiedReference
   const wanted = digest === undefined ? reference.digest : parseDigest(digest, what)
   const response = await client.send({ path: `manifests/${wanted ?? reference.tag ?? 'latest'}`, what, accept: manifestAccept, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
   const bytes = await readBody(response, maxManifestBytes, `the manifest of ${reference.name}`)
-  const actual = digestOf(bytes)
+  const actual = await digestOfManifest(bytes)
   if (wanted !== undefined && actual !== wanted) {
     throw new TpodError('DIGEST_MISMATCH', `${what}: ${reference.domain} served a manifest with digest ${actual} instead of ${wanted}`, { remedy: 'the registry or a proxy before it is broken or hostile' })
   }
   return { bytes, digest: actual, mediaType: headerOf(response, 'content-type') }
+}
+
+/** Signed manifests of docker's schema 1 are known by the digest of what was signed. */
+async function digestOfManifest(bytes: Buffer): Promise<string> {
+  return bytes.includes('"signatures"') ? (await import('../../oci/schema1.ts')).manifestDigest(bytes) : digestOf(bytes)
 }
 
 /** Resumes by Range from the bytes already handed out; a server without ranges is read again and its beginning skipped. */

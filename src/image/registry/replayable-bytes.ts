@@ -117,6 +117,8 @@ export class ReplayableBytes {
 
   private async take(): Promise<Uint8Array | undefined> {
     if (this.hasEnded || this.failed !== undefined) return undefined
+    // Its memory goes with the next one.
+    this.last = new Uint8Array(0)
     try {
       const { value, done } = await this.unlessAborted(() => this.iterator.next())
       this.hasEnded = done === true
