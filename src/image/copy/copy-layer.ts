@@ -2,7 +2,7 @@
 import { compress } from '../../archive/compress.ts'
 import { decompress } from '../../archive/compression.ts'
 import type { CompressionName } from '../../archive/types.ts'
-import { TpodError } from '../../errors/tpod-error.ts'
+import { errorCode, throwIfAborted, TpodError } from '../../errors/tpod-error.ts'
 import { layerCompressionOf, withLayerCompression } from '../../oci/media-types.ts'
 import type { LayerCompression } from '../../oci/media-types.ts'
 import type { BlobState, OnPullProgress } from '../progress.ts'
@@ -36,6 +36,8 @@ export interface CopiedLayer extends SourceLayer {
   diffId?: string
 }
 
+const maxTransfers = 3
+
 /** Throws DIGEST_MISMATCH when the blob, or what is in it, is not what manifest and config say. */
 export async function copyLayer(job: LayerJob): Promise<CopiedLayer> {
   const { layer, destination } = job
@@ -49,7 +51,7 @@ export async function copyLayer(job: LayerJob): Promise<CopiedLayer> {
     return reused
   }
   try {
-    const copied = await transfer(job)
+    const copied = await transferAgain(job)
     report(job, 'done', layer.sizeBytes ?? copied.sizeBytes)
     return copied
   } catch (error) {
@@ -66,6 +68,18 @@ async function reuse(job: LayerJob): Promise<CopiedLayer | undefined> {
   const stored = await destination.reuseBlob(blobOf(job, { digest: layer.digest, ...(diffId === undefined ? {} : { diffId }) }))
   if (stored === undefined || (stored.digest !== layer.digest && !job.mayChange)) return undefined
   return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType: stored.mediaType ?? layer.mediaType, ...(diffId === undefined ? {} : { diffId }) }
+}
+
+/** A destination that has lost what it had got takes the layer once more from its start. */
+async function transferAgain(job: LayerJob): Promise<CopiedLayer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await transfer(job)
+    } catch (error) {
+      throwIfAborted(job.signal)
+      if (errorCode(error) !== 'UPLOAD_BROKEN' || attempt >= maxTransfers) throw error
+    }
+  }
 }
 
 async function transfer(job: LayerJob): Promise<CopiedLayer> {
@@ -87,8 +101,12 @@ async function transfer(job: LayerJob): Promise<CopiedLayer> {
     if (compression === 'none') onDiffId(layer.digest)
     const mediaType = mediaTypeAs(layer.mediaType, target, compression)
     const expectedDiffId = found ?? job.diffId
+    // What only passes can be had again; what is measured on its way must all pass.
+    const mayReread = target === 'as-is' && (compression === 'none' || !job.needsDiffId)
     const stored = await job.destination.putBlob(transform(job, bytes, compression, target, onDiffId), blobOf(job, {
       ...(target === 'as-is' ? { digest: layer.digest } : {}),
+      ...(mayReread ? { reread: (offset) => source.getBlob(layer.digest, { ...limits, offset }) } : {}),
+      ...(target === 'as-is' || expectedDiffId === undefined ? {} : { resumeKey: `${expectedDiffId} ${target} ${job.compression?.level ?? 'default'}` }),
       mediaType,
       ...(expectedDiffId === undefined ? {} : { diffId: expectedDiffId }),
     }))
@@ -133,7 +151,7 @@ function mediaTypeAs(mediaType: string, target: Target, now: CompressionName): s
   return withLayerCompression('application/vnd.oci.image.layer.v1.tar', compression)!
 }
 
-function blobOf({ layer, index, knownAt, signal }: LayerJob, more: { digest?: string; diffId?: string; mediaType?: string }): BlobToStore {
+function blobOf({ layer, index, knownAt, signal }: LayerJob, more: Partial<Pick<BlobToStore, 'digest' | 'diffId' | 'mediaType' | 'reread' | 'resumeKey'>>): BlobToStore {
   return {
     kind: 'layer', mediaType: layer.mediaType, layerIndex: index, ...more,
     ...(more.digest === undefined || layer.sizeBytes === undefined ? {} : { sizeBytes: layer.sizeBytes }),
