@@ -43,16 +43,19 @@ async function print(value: unknown, json: string, format: string, named: (value
 function configGoNames(value: unknown): unknown {
   const config = value as ImageConfig
   const { config: run = {} as ContainerConfig, history = [] } = config
-  const set = (members: Record<string, object> | undefined): Map<string, object> => new Map(Object.entries(members ?? {}))
   return {
     Created: config.created ?? null, Author: config.author ?? '', Architecture: config.architecture, Variant: config.variant ?? '', OS: config.os,
     Config: {
-      User: run.User ?? '', ExposedPorts: set(run.ExposedPorts), Env: run.Env ?? [], Entrypoint: run.Entrypoint ?? [], Cmd: run.Cmd ?? [],
-      Volumes: set(run.Volumes), WorkingDir: run.WorkingDir ?? '', Labels: new Map(Object.entries(run.Labels ?? {})), StopSignal: run.StopSignal ?? '',
+      User: run.User ?? '', ExposedPorts: goMap(run.ExposedPorts), Env: run.Env ?? [], Entrypoint: run.Entrypoint ?? [], Cmd: run.Cmd ?? [],
+      Volumes: goMap(run.Volumes), WorkingDir: run.WorkingDir ?? '', Labels: goMap(run.Labels), StopSignal: run.StopSignal ?? '',
     },
     RootFS: { Type: config.rootfs.type, DiffIDs: config.rootfs.diff_ids },
     History: history.map((entry) => ({
       Created: entry.created ?? null, CreatedBy: entry.created_by ?? '', Author: entry.author ?? '', Comment: entry.comment ?? '', EmptyLayer: entry.empty_layer === true,
     })),
   }
+}
+
+function goMap(members: Record<string, object | string> | undefined): Map<string, object | string> {
+  return new Map(Object.entries(members ?? {}))
 }

@@ -48,6 +48,7 @@ export const commandTable: CommandTable = {
     { path: 'image unmount', aliases: ['image umount'], summary: "Unmount an image's root filesystem", load: () => import('./image/unmount.ts') },
     { path: 'images', aliases: ['image list', 'image ls'], summary: 'List images in local storage', load: () => import('./image/list.ts') },
     { path: 'pull', aliases: ['image pull'], summary: 'Pull an image from a registry', load: () => import('./image/pull.ts') },
+    { path: 'push', aliases: ['image push'], summary: 'Push an image to a specified destination', load: () => import('./image/push.ts') },
     { path: 'rmi', aliases: ['image rm', 'image remove'], summary: 'Removes one or more images from local storage', load: () => import('./image/rm.ts') },
     { path: 'search', aliases: ['image search'], summary: 'Search registry for image', load: () => import('./image/search.ts') },
     { path: 'tag', aliases: ['image tag'], summary: 'Add an additional name to a local image', load: () => import('./image/tag.ts') },

@@ -116,11 +116,11 @@ async function chooseImage(context: TransportContext, source: ImageSource, own: 
 
 export type ImageSummary = Omit<RemoteInspect, 'Name' | 'Digest' | 'RepoTags'>
 
-async function summarize(source: ImageSource, manifest: ImageManifest, manifestDigest: string, name: string, signal: AbortSignal | undefined): Promise<ImageSummary> {
+async function summarize(source: ImageSource, manifest: ImageManifest, ownDigest: string, name: string, signal: AbortSignal | undefined): Promise<ImageSummary> {
   if (manifest.mediaType === ociManifest && manifest.config.mediaType !== ociConfig) {
     throw new TpodError('NOT_AN_IMAGE', `unsupported image-specific operation on artifact with type ${JSON.stringify(manifest.config.mediaType)}`, { remedy: 'show its manifest with --raw' })
   }
-  const layers = (await source.layersAsStored?.(manifest, manifestDigest)) ?? manifest.layers
+  const layers = (await source.layersAsStored?.(manifest, ownDigest)) ?? manifest.layers
   const bytes = await readConfig(source, manifest.config, name, signal)
   const config = parseImageConfig(bytes, name)
   const missing = manifest.mediaType === ociManifest ? null : zeroGoTime

@@ -38,7 +38,7 @@ containers-storage, dir, docker, docker-archive, docker-daemon, oci, oci-archive
     }
     const columns = terminalColumns(2)
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
-    const { copyBetween } = await import('../../libpod/images/copy-between.ts')
+    const { copyBetween } = await import('../../image/copy-between.ts')
     try {
       await copyBetween(context, from, to, {
         source, destination, ...copyRequest(flags), signal: this.signal, onProgress: progress.onProgress,

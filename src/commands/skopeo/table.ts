@@ -17,5 +17,6 @@ export const skopeoTable: CommandTable = {
     { path: 'inspect', aliases: [], summary: 'Inspect image IMAGE-NAME', load: () => import('../image/inspect-remote.ts') },
     { path: 'list-tags', aliases: [], summary: 'List tags in the transport/repository specified by the SOURCE-IMAGE', load: () => import('../image/list-tags.ts') },
     { path: 'manifest-digest', aliases: [], summary: 'Compute a manifest digest of a file', load: () => import('../image/manifest-digest.ts') },
+    { path: 'sync', aliases: [], summary: 'Synchronize one or more images from one location to another', load: () => import('../image/sync.ts') },
   ],
 }

@@ -1,10 +1,10 @@
 /** One image from one place to another, named as `transport:details`: `tpod image copy`, and each image of a sync. */
-import { errorMessage, TpodError } from '../../errors/tpod-error.ts'
-import type { CopyOptions, CopyResult } from '../../image/copy/types.ts'
-import type { OnPullProgress } from '../../image/progress.ts'
-import type { ImageName } from '../../image/transports/image-name.ts'
-import type { QualifiedReference } from '../../oci/reference.ts'
-import type { EndpointOptions, Signer, TransportContext } from '../../image/types.ts'
+import { errorMessage, TpodError } from '../errors/tpod-error.ts'
+import type { CopyOptions, CopyResult } from './copy/types.ts'
+import type { OnPullProgress } from './progress.ts'
+import type { ImageName } from './transports/image-name.ts'
+import type { QualifiedReference } from '../oci/reference.ts'
+import type { EndpointOptions, Signer, TransportContext } from './types.ts'
 
 export interface CopyBetweenOptions extends Pick<CopyOptions, 'preserveDigests' | 'format' | 'compression' | 'removeSignatures' | 'parallelLayers'> {
   source?: EndpointOptions
@@ -29,11 +29,11 @@ export interface CopyBetweenOptions extends Pick<CopyOptions, 'preserveDigests' 
  * throw. Nothing is visible at the destination before the end, as far as its transport can do that.
  */
 export async function copyBetween(context: TransportContext, from: string, to: string, options: CopyBetweenOptions = {}): Promise<CopyResult> {
-  const { parseImageName } = await import('../../image/transports/image-name.ts')
+  const { parseImageName } = await import('./transports/image-name.ts')
   const [sourceName, destinationName] = [named('source', from, parseImageName), named('destination', to, parseImageName)]
   const copyOptions = await optionsOf(context, options)
   const [{ openSource }, { openDestination }, { copyImage }] = await Promise.all([
-    import('../../image/transports/open-source.ts'), import('../../image/transports/open-destination.ts'), import('../../image/copy/copy-image.ts'),
+    import('./transports/open-source.ts'), import('./transports/open-destination.ts'), import('./copy/copy-image.ts'),
   ])
   const watched = { ...(options.signal === undefined ? {} : { signal: options.signal }), ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }) }
   const source = await openSource(context, sourceName, { ...watched, ...options.source })
@@ -82,7 +82,7 @@ function instancesOf({ all, multiArch }: CopyBetweenOptions): 'system' | 'all' |
 }
 
 async function identityOf(text: string): Promise<QualifiedReference> {
-  const { parseNormalizedReference } = await import('../../oci/reference.ts')
+  const { parseNormalizedReference } = await import('../oci/reference.ts')
   try {
     return parseNormalizedReference(text)
   } catch (cause) {
