@@ -6,7 +6,7 @@ import type { RegistriesConfig } from '../config/registries-conf.ts'
 import { TpodError } from '../errors/tpod-error.ts'
 import { hostPlatform } from '../oci/platform.ts'
 import type { Store } from '../storage/types.ts'
-import type { ImageContext } from './types.ts'
+import type { ImageContext, StorePlace } from './types.ts'
 
 export interface ImageContextOptions {
   store: Store
@@ -15,6 +15,11 @@ export interface ImageContextOptions {
   auth: AuthPaths
   /** First that exists counts: ~/.config/containers/policy.json, /etc/containers/policy.json; or --signature-policy alone. */
   policyPaths?: readonly string[]
+  policyMustExist?: boolean
+  /** Of registries.d, the first that exists counts. */
+  registriesDirectories?: readonly string[]
+  /** Other stores than the one in use, named in brackets; absent: refused. */
+  openStoreAt?: (place: StorePlace) => Promise<Store>
   /** `process.arch`. */
   architecture: string
   /** ~/.config/containers/certs.d comes first for users other than root. */
@@ -30,14 +35,16 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
   return {
     store,
     openStore: async (place) => {
+      if (place !== undefined && options.openStoreAt !== undefined) return options.openStoreAt(place)
       if (place !== undefined) throw new TpodError('BAD_IMAGE_NAME', 'open containers-storage: another store than the one in use cannot be named here', { remedy: 'leave [driver@root+runroot] away' })
       return store
     },
     registries,
     credentials: credentialSource({ credentialHelpers: async () => (await registries()).credentialHelpers, ...auth }),
-    policy: () => (policy ??= import('../config/policy.ts').then(({ loadPolicy }) => loadPolicy(options.policyPaths ?? ['/etc/containers/policy.json']))),
+    policy: () => (policy ??= import('../config/policy.ts').then(({ loadPolicy }) => loadPolicy(options.policyPaths ?? ['/etc/containers/policy.json'], { mustExist: options.policyMustExist === true }))),
     platform: hostPlatform(options.architecture),
     certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
+    ...(options.registriesDirectories === undefined ? {} : { registriesDirectories: options.registriesDirectories }),
     ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
     userAgent: options.userAgent ?? 'tpod',
   }

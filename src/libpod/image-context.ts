@@ -11,6 +11,8 @@ export interface RegistryAccess {
   authFile?: string | undefined
   /** user:password, instead of any auth file. */
   credentials?: string | undefined
+  /** policy.json, instead of the user's or the system's; must exist. */
+  signaturePolicy?: string | undefined
 }
 
 /** What finds names among local images; an engine that was opened without registries knows full names only. */
@@ -36,7 +38,11 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
       configHome, home,
       dockerDirectory: env['DOCKER_CONFIG'] || `${home}/.docker`,
     },
-    policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'],
+    ...(access.signaturePolicy === undefined
+      ? { policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'] }
+      : { policyPaths: [access.signaturePolicy], policyMustExist: true }),
+    registriesDirectories: [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'],
+    openStoreAt: async (place) => (await import('./transport-context.ts')).openTransportContext({ env }).openStore(place),
     architecture: process.arch,
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
     proxyEnv: { ...engineEnvironment(engine), ...env },
