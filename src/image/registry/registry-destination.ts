@@ -20,7 +20,6 @@ const traits: DestinationTraits = {
   parallelBlobs: 6,
   keepsForeignLayers: true,
   embedsReference: true,
-  noSignatures: 'signatures cannot be stored on a registry yet',
 }
 
 /** Other repositories that are asked for one blob: each is a request, which is soon more than sending it. */
@@ -36,7 +35,7 @@ interface Destination {
 }
 
 /** Asks nothing yet. Each blob, and then each manifest, is in the repository as soon as its call returns; the tag moves with the image's own manifest. */
-export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: EndpointOptions = {}): Promise<ImageDestination> {
+export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: EndpointOptions & { registriesDirectories?: readonly string[] } = {}): Promise<ImageDestination> {
   const shownAs = formatReference(reference)
   const what = `push ${shownAs}`
   const client = await openRegistryClient({ ...connection, host: reference.domain, repository: reference.path, actions: 'pull,push' })
@@ -51,6 +50,11 @@ export async function openRegistryDestination(reference: QualifiedReference, ide
     reuseBlob: (blob) => reuseBlob(destination, blob),
     putBlob: (bytes, blob) => putBlob(destination, bytes, blob),
     putManifest: (manifest, { isInstance, signal }) => putManifest(destination, manifest, isInstance, signal),
+    async putSignatures(signatures, digest, { signal } = {}) {
+      const { writeSignatures } = await import('./signatures.ts')
+      const { registriesDirectories } = options
+      await writeSignatures({ client, reference, what, connection, ...(registriesDirectories === undefined ? {} : { registriesDirectories }) }, signatures, parseDigest(digest, what), signal)
+    },
     commit: async () => {},
     close: async () => client.close(),
   }
@@ -111,7 +115,7 @@ async function putBlob(destination: Destination, bytes: AsyncIterable<Uint8Array
   return uploadBlob(upload, bytes, blob, session)
 }
 
-/** Throws MANIFEST_TYPE_REFUSED where another type may be taken instead. */
+/** Throws MANIFEST_REJECTED where another type may be taken instead. */
 async function putManifest({ client, reference, what }: Destination, manifest: RawManifest, isInstance: boolean, signal: AbortSignal | undefined): Promise<void> {
   if (!isInstance && reference.digest !== undefined && reference.digest !== manifest.digest) {
     throw new TpodError('DIGEST_MISMATCH', `${what}: the image's manifest has digest ${manifest.digest}`, { remedy: 'push to a tag, or preserve the digests' })
@@ -131,7 +135,7 @@ async function putManifest({ client, reference, what }: Destination, manifest: R
     })
     response.discard()
   } catch (error) {
-    throw isTypeRefused(error) ? new TpodError('MANIFEST_TYPE_REFUSED', (error as Error).message, { cause: error, remedy: 'push with another --format' }) : error
+    throw isTypeRefused(error) ? new TpodError('MANIFEST_REJECTED', (error as Error).message, { cause: error, remedy: 'push with another --format' }) : error
   }
 }
 

@@ -17,6 +17,8 @@ export interface RegistrySourceOptions extends Omit<RegistryClientOptions, 'host
   action?: string
   /** Default: as the reference says, without policy scopes. */
   identity?: ImageIdentity
+  /** Directories of registries.d; default the system's. */
+  registriesDirectories?: readonly string[]
 }
 
 /** However often new bytes come in between, a blob that breaks more often than this is given up. */
@@ -31,6 +33,12 @@ export async function openRegistrySource(reference: QualifiedReference, shownAs:
     identity: options.identity ?? { transport: 'docker', name: `//${formatReference(reference)}`, dockerReference: reference, policyScopes: [] },
     getManifest: (digest, { signal } = {}) => getManifest(client, reference, what, digest, signal),
     getBlob: (digest, blobOptions = {}) => readBlob(client, digest, what, blobOptions, options),
+    async getSignatures(digest, { signal } = {}) {
+      const { readSignatures } = await import('./signatures.ts')
+      const { registriesDirectories } = options
+      const signed = digest ?? reference.digest ?? (await getManifest(client, reference, what, undefined, signal)).digest
+      return readSignatures({ client, reference, what, connection: options, ...(registriesDirectories === undefined ? {} : { registriesDirectories }) }, signed, signal)
+    },
     close: async () => client.close(),
   }
 }
