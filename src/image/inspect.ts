@@ -3,7 +3,7 @@ import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { ContainerConfig, HealthCheckConfig, HistoryEntry, ImageConfig } from '../oci/image-types.ts'
 import { dockerManifest } from '../oci/media-types.ts'
 import type { ImageRecord, LayerRecord, Store } from '../storage/types.ts'
-import { readImageConfig, readImageManifest } from './image-data.ts'
+import { isManifestList, readImageConfig, readImageManifest } from './image-data.ts'
 import { imageTree } from './image-tree.ts'
 import { repoDigestsOf } from './list.ts'
 import { getLocalImage } from './resolve-local.ts'
@@ -34,10 +34,12 @@ export interface ImageInspect {
   Healthcheck?: HealthCheckConfig
 }
 
-/** Throws NO_SUCH_IMAGE, IMAGE_DAMAGED, IMAGE_IS_LIST. */
+/** Of a manifest list in the store the image for this machine is described. Throws NO_SUCH_IMAGE, IMAGE_DAMAGED. */
 export async function inspectImage(store: Store, registries: () => Promise<RegistriesConfig>, nameOrId: string): Promise<ImageInspect> {
   const { image } = await getLocalImage(store, registries, nameOrId)
-  return describeImage(store, image)
+  if (!isManifestList(image)) return describeImage(store, image)
+  const [{ imageOrInstance }, { hostPlatform }] = await Promise.all([import('./manifest-list/local-instance.ts'), import('../oci/platform.ts')])
+  return describeImage(store, await imageOrInstance(store, image, hostPlatform(process.arch)))
 }
 
 /** The same for a record in hand. */

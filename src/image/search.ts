@@ -47,7 +47,9 @@ export async function searchImages(context: TransportContext, term: string, opti
   const { limit = defaultLimit, filter = {}, endpoint = {} } = options
   return fromEach(registries, options, async (registry) => {
     const { searchRegistry } = await import('./registry/registry-api.ts')
-    const found = await searchRegistry(context, registry, rest, { ...endpoint, limit })
+    const found = await searchRegistry(context, registry, rest, { ...endpoint, limit }).catch((error: unknown) => {
+      throw inWords(`couldn't search registry "${registry}"`, error, endpoint)
+    })
     return found.slice(0, limit).filter((image) => matches(image, filter)).map((image) => ({ ...image, index: registry, name: fullName(registry, image.name), description: image.description.replaceAll(/\s*\n\s*/g, ' ') }))
   })
 }
@@ -60,8 +62,7 @@ export async function searchTags(context: TransportContext, term: string, option
     const reference = tagSource(`${registry}/${rest}`, rest)
     const { listTags } = await import('./registry/registry-api.ts')
     const tags = await listTags(context, reference, endpoint).catch((error: unknown) => {
-      if (endpoint.signal?.aborted) throw error
-      throw new TpodError(errorCode(error) ?? 'REGISTRY_ERROR', `getting repository tags: ${errorMessage(error)}`, { cause: error })
+      throw inWords('getting repository tags', error, endpoint)
     })
     return tags.slice(0, limit).map((tag) => ({ index: registry, name: reference.name, tag }))
   })
@@ -81,6 +82,13 @@ export function parseSearchFilters(words: readonly string[]): SearchFilter {
     else throw new TpodError('BAD_FILTER', `invalid filter type ${JSON.stringify(word)}`, { remedy: 'there are stars=NUMBER, is-automated and is-official' })
   }
   return filter
+}
+
+/** podman's words first: scripts look for them. */
+function inWords(words: string, error: unknown, { signal }: EndpointOptions): unknown {
+  if (signal?.aborted === true) return error
+  const remedy = error instanceof TpodError && error.remedy !== undefined ? { remedy: error.remedy } : {}
+  return new TpodError(errorCode(error) ?? 'REGISTRY_ERROR', `${words}: ${errorMessage(error)}`, { cause: error, ...remedy })
 }
 
 function tagSource(name: string, term: string): ReturnType<typeof parseNormalizedReference> {

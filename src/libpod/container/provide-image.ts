@@ -1,5 +1,7 @@
 import { TpodError } from '../../errors/tpod-error.ts'
+import { isManifestList } from '../../image/image-data.ts'
 import type { ImageContext, PullOptions } from '../../image/types.ts'
+import type { Platform } from '../../oci/image-types.ts'
 import type { ImageRecord } from '../../storage/types.ts'
 import type { Engine } from '../engine.ts'
 
@@ -19,8 +21,9 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
   const { context: given, ...pull } = options
   if (pull.policy === undefined || pull.policy === 'missing' || pull.policy === 'never') {
     // With a platform asked for, the pull decides whether what is here suits.
-    const local = pull.platform === undefined ? await findLocal(engine, nameOrId, given) : undefined
-    if (local !== undefined) return local
+    const local = await findLocal(engine, nameOrId, given)
+    if (local !== undefined && isManifestList(local.record)) return ofList(engine, local, pull.platform)
+    if (local !== undefined && pull.platform === undefined) return local
   }
   const context = given ?? await ownContext(engine)
   if (context === undefined) {
@@ -29,6 +32,12 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
   const { pullImage } = await import('../../image/pull.ts')
   const pulled = await pullImage(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
   return { record: pulled.image, name: shownName(pulled.image, pulled.reference) }
+}
+
+/** Of a manifest list in the store the image for the platform runs. */
+async function ofList(engine: Engine, { record, name }: ProvidedImage, platform: Platform | undefined): Promise<ProvidedImage> {
+  const [{ imageOrInstance }, { hostPlatform }] = await Promise.all([import('../../image/manifest-list/local-instance.ts'), import('../../oci/platform.ts')])
+  return { record: await imageOrInstance(engine.store, record, platform ?? hostPlatform(process.arch)), name }
 }
 
 async function ownContext(engine: Engine): Promise<ImageContext | undefined> {
