@@ -52,12 +52,18 @@ export async function loadRegistriesD(directories: readonly string[]): Promise<R
 /** For an image with these scopes (most specific first). A key that a section lacks is looked for in the next scope, as containers/image does. */
 export function findSignaturePlace(config: RegistriesD, scopes: readonly string[]): SignaturePlace {
   const sections = [...scopes.map((scope) => config.docker.get(scope)), config.defaultDocker].filter((section) => section !== undefined)
-  const reading = (section: SignatureSection): string | undefined => section.lookaside || section.sigstore || undefined
-  const writing = (section: SignatureSection): string | undefined => section['lookaside-staging'] || section['sigstore-staging'] || reading(section)
-  const read = sections.map(reading).find((url) => url !== undefined)
-  const write = sections.map(writing).find((url) => url !== undefined)
+  const read = sections.map(readingUrl).find((url) => url !== undefined)
+  const write = sections.map(writingUrl).find((url) => url !== undefined)
   const useSigstoreAttachments = sections.map((section) => section['use-sigstore-attachments']).find((value) => value !== undefined) ?? false
   return { ...(read === undefined ? {} : { read }), ...(write === undefined ? {} : { write }), useSigstoreAttachments }
+}
+
+function readingUrl(section: SignatureSection): string | undefined {
+  return section.lookaside || section.sigstore || undefined
+}
+
+function writingUrl(section: SignatureSection): string | undefined {
+  return section['lookaside-staging'] || section['sigstore-staging'] || readingUrl(section)
 }
 
 async function mergeFiles(directory: string, names: readonly string[]): Promise<RegistriesD> {
