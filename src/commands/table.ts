@@ -44,6 +44,7 @@ export const commandTable: CommandTable = {
     { path: 'image diff', aliases: [], summary: "Inspect changes to the image's file systems", load: () => import('./image/diff.ts') },
     { path: 'image mount', aliases: [], summary: "Mount an image's root filesystem", load: () => import('./image/mount.ts') },
     { path: 'image prune', aliases: [], summary: 'Remove unused images', load: () => import('./image/prune.ts') },
+    { path: 'image scp', aliases: [], summary: 'Securely copy images', load: () => import('./image/scp.ts') },
     { path: 'image tree', aliases: [], summary: 'Prints layer hierarchy of an image in a tree format', load: () => import('./image/tree.ts') },
     { path: 'image unmount', aliases: ['image umount'], summary: "Unmount an image's root filesystem", load: () => import('./image/unmount.ts') },
     { path: 'images', aliases: ['image list', 'image ls'], summary: 'List images in local storage', load: () => import('./image/list.ts') },

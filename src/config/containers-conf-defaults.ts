@@ -83,6 +83,8 @@ export function builtInEngineConfig() {
       tmpDir: '',
       volumePath: '',
       runtimes: builtInRuntimes(),
+      /** Hosts by name, for image scp. */
+      serviceDestinations: {} as Record<string, { uri: string; identity?: string }>,
     },
     /** Files that were read, in order. */
     sources: [] as string[],

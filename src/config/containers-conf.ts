@@ -92,6 +92,7 @@ function overlaySection(target: Record<string, unknown>, values: Record<string, 
     const former = target[name]
     const where = `${section}.${key}`
     if (name === 'runtimes') Object.assign(former as Record<string, string[]>, readRuntimes(value, path))
+    else if (name === 'serviceDestinations') Object.assign(former as Record<string, unknown>, readDestinations(value, path))
     else if (Array.isArray(former)) target[name] = readList(former as string[], value, where, path)
     else if (typeof former === 'number') target[name] = readNumber(value, where, path)
     else if (typeof value === typeof former) target[name] = value
@@ -116,6 +117,15 @@ function readNumber(value: unknown, where: string, path: string): number {
 function readRuntimes(value: unknown, path: string): Record<string, string[]> {
   if (!isTable(value)) throw badValue(path, 'engine.runtimes', 'a table')
   return Object.fromEntries(Object.entries(value).map(([name, paths]) => [name, readList([], paths, `engine.runtimes.${name}`, path)]))
+}
+
+function readDestinations(value: unknown, path: string): Record<string, { uri: string; identity?: string }> {
+  if (!isTable(value)) throw badValue(path, 'engine.service_destinations', 'a table')
+  return Object.fromEntries(Object.entries(value).map(([name, destination]) => {
+    if (!isTable(destination) || typeof destination['uri'] !== 'string') throw badValue(path, `engine.service_destinations.${name}`, 'a table with a uri')
+    const { uri, identity } = destination
+    return [name, { uri, ...(typeof identity === 'string' ? { identity } : {}) }]
+  }))
 }
 
 function isTable(value: unknown): value is Record<string, unknown> {
