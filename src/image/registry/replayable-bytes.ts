@@ -140,9 +140,8 @@ export class ReplayableBytes {
     this.taken = end
     this.last = chunk
     if (this.options.reread !== undefined || chunk.length === 0) return
-    // Copied: the chunk's memory is its source's again as soon as the next one is asked for.
     // A copy: slice() of a Buffer would be a view of memory that is freed.
-    this.window.push(Uint8Array.from(chunk))
+    this.window.push(new Uint8Array(chunk))
     this.windowBytes += chunk.length
     while (this.windowBytes - this.window[0]!.length >= this.options.windowBytes) this.windowBytes -= this.window.shift()!.length
   }
