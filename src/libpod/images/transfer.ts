@@ -48,7 +48,10 @@ async function openSigners(engine: Engine, { gpgKey, sigstoreKeyFile, passphrase
     const { gpgSigner } = await import('../../image/trust/gpg-signer.ts')
     signers.push(gpgSigner({ fingerprint: gpgKey, env: engine.options.hostEnv, ...(passphrase === undefined ? {} : { passphrase }) }))
   }
-  if (sigstoreKeyFile !== undefined) throw new TpodError('SIGNING_UNSUPPORTED', 'push --sign-by-sigstore-private-key: this version cannot sign with sigstore keys')
+  if (sigstoreKeyFile !== undefined) {
+    const { sigstoreSigner } = await import('../../image/trust/sigstore-signer.ts')
+    signers.push(await sigstoreSigner({ keyPath: sigstoreKeyFile, ...(passphrase === undefined ? {} : { passphrase }) }))
+  }
   return signers
 }
 
