@@ -7,7 +7,7 @@ import { dockerManifest } from '../../oci/media-types.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
 import type { BlobToStore, DestinationTraits, ImageDestination, ImageIdentity, RawManifest, StoredBlob } from '../types.ts'
 import { legacyLayers } from './docker-archive-legacy.ts'
-import type { PieceTarget } from './piece-writer.ts'
+import type { PieceTarget } from '../../archive/piece-writer.ts'
 import { hasContent, TarOutput } from './tar-output.ts'
 
 export const dockerArchiveTraits: DestinationTraits = {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { TpodError, throwIfAborted } from '../../errors/tpod-error.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import type { BlobToStore, StoredBlob } from '../types.ts'
-import { descriptorTarget, PieceWriter } from './piece-writer.ts'
+import { descriptorTarget, PieceWriter } from '../../archive/piece-writer.ts'
 import { explainWrite } from './spool-file.ts'
 
 const syncData = promisify(fdatasync)
