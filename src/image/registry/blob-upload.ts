@@ -66,7 +66,7 @@ async function uploadSmall(context: UploadContext, bytes: AsyncIterable<Uint8Arr
   for await (const chunk of bytes) {
     size += chunk.length
     if (size > blob.sizeBytes!) break
-    chunks.push(chunk.slice())
+    chunks.push(Buffer.from(chunk))
   }
   const data = Buffer.concat(chunks)
   const digest = digestOf(data)
@@ -213,7 +213,7 @@ class BlobUpload {
     while (size < limit) {
       const part = await this.bytes.next(limit - size)
       if (part === undefined) break
-      parts.push(part.slice())
+      parts.push(Buffer.from(part))
       size += part.length
     }
     return Buffer.concat(parts)

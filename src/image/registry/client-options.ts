@@ -3,7 +3,10 @@ import type { EndpointOptions, TransportContext } from '../types.ts'
 import type { RegistryClientOptions } from './client.ts'
 import { proxyRules } from './proxy-rules.ts'
 
-export type ConnectionOptions = Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'>
+export interface ConnectionOptions extends Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'> {
+  /** Directories of registries.d; default the system's. */
+  registriesDirectories?: readonly string[]
+}
 
 export const defaultStallTimeoutMs = 60_000
 export const defaultRetries = 3
@@ -22,6 +25,7 @@ export function connectionOptions(context: Partial<TransportContext> & Pick<Tran
     ...(proxyFor === undefined ? {} : { proxyFor }),
     credentials: () => credentials.find(name),
     ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }),
+    ...(context.registriesDirectories === undefined ? {} : { registriesDirectories: context.registriesDirectories }),
     userAgent: context.userAgent ?? 'tpod',
     stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
     retryDelayMs: options.retryDelayMs ?? 500,

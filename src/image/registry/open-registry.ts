@@ -41,7 +41,7 @@ export async function openRegistrySourceByName(context: TransportContext, detail
 export async function openRegistryDestinationByName(context: TransportContext, details: string, options: EndpointOptions = {}): Promise<ImageDestination> {
   const reference = parseRegistryName(details)
   const [{ openRegistryDestination }, connection] = await Promise.all([import('./registry-destination.ts'), directConnection(context, reference, options)])
-  return openRegistryDestination(reference, identityOf(reference), connection, { ...options, ...registriesDirectoriesOf(context) })
+  return openRegistryDestination(reference, identityOf(reference), connection, options)
 }
 
 /** Connection to the registry that `reference` itself names, for what mirrors are not asked for: pushing, deleting, listing. Throws REGISTRY_BLOCKED. */
@@ -72,11 +72,7 @@ async function openEndpoint(context: TransportContext, endpoint: PullEndpoint, i
   const { openRegistrySource } = await import('./registry-source.ts')
   const name = identity.name.slice(2)
   const shownAs = endpoint.isMirror ? `${name} from mirror ${endpoint.reference.domain}` : name
-  return openRegistrySource(endpoint.reference, shownAs, { ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options), action: 'read', identity, ...registriesDirectoriesOf(context) })
-}
-
-function registriesDirectoriesOf({ registriesDirectories }: TransportContext): { registriesDirectories?: readonly string[] } {
-  return registriesDirectories === undefined ? {} : { registriesDirectories }
+  return openRegistrySource(endpoint.reference, shownAs, { ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options), action: 'read', identity })
 }
 
 function withMirrors(error: unknown, failures: readonly string[]): unknown {

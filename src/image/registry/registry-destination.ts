@@ -35,7 +35,7 @@ interface Destination {
 }
 
 /** Asks nothing yet. Each blob, and then each manifest, is in the repository as soon as its call returns; the tag moves with the image's own manifest. */
-export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: EndpointOptions & { registriesDirectories?: readonly string[] } = {}): Promise<ImageDestination> {
+export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: EndpointOptions = {}): Promise<ImageDestination> {
   const shownAs = formatReference(reference)
   const what = `push ${shownAs}`
   const client = await openRegistryClient({ ...connection, host: reference.domain, repository: reference.path, actions: 'pull,push' })
@@ -52,8 +52,7 @@ export async function openRegistryDestination(reference: QualifiedReference, ide
     putManifest: (manifest, { isInstance, signal }) => putManifest(destination, manifest, isInstance, signal),
     async putSignatures(signatures, digest, { signal } = {}) {
       const { writeSignatures } = await import('./signatures.ts')
-      const { registriesDirectories } = options
-      await writeSignatures({ client, reference, what, connection, ...(registriesDirectories === undefined ? {} : { registriesDirectories }) }, signatures, parseDigest(digest, what), signal)
+      await writeSignatures({ client, reference, what, connection }, signatures, parseDigest(digest, what), signal)
     },
     commit: async () => {},
     close: async () => client.close(),

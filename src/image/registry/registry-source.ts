@@ -7,18 +7,17 @@ import { formatReference } from '../../oci/reference.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
 import type { BlobOptions, ImageIdentity, ImageSource, RawManifest } from '../types.ts'
 import { openRegistryClient } from './client.ts'
-import type { RegistryClient, RegistryClientOptions } from './client.ts'
+import type { RegistryClient } from './client.ts'
+import type { ConnectionOptions } from './client-options.ts'
 import { headerOf, readBody } from './http.ts'
 import type { HttpResponse } from './http.ts'
 import { waitToRetry } from './retry.ts'
 
-export interface RegistrySourceOptions extends Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'> {
+export interface RegistrySourceOptions extends ConnectionOptions {
   /** What messages say is being done; default pull. */
   action?: string
   /** Default: as the reference says, without policy scopes. */
   identity?: ImageIdentity
-  /** Directories of registries.d; default the system's. */
-  registriesDirectories?: readonly string[]
 }
 
 /** However often new bytes come in between, a blob that breaks more often than this is given up. */
@@ -35,9 +34,8 @@ export async function openRegistrySource(reference: QualifiedReference, shownAs:
     getBlob: (digest, blobOptions = {}) => readBlob(client, digest, what, blobOptions, options),
     async getSignatures(digest, { signal } = {}) {
       const { readSignatures } = await import('./signatures.ts')
-      const { registriesDirectories } = options
       const signed = digest ?? reference.digest ?? (await getManifest(client, reference, what, undefined, signal)).digest
-      return readSignatures({ client, reference, what, connection: options, ...(registriesDirectories === undefined ? {} : { registriesDirectories }) }, signed, signal)
+      return readSignatures({ client, reference, what, connection: options }, signed, signal)
     },
     close: async () => client.close(),
   }

@@ -17,9 +17,7 @@ export interface SignatureOptions {
   reference: QualifiedReference
   /** Action and object for messages. */
   what: string
-  connection: Pick<ConnectionOptions, 'tls' | 'proxyFor' | 'stallTimeoutMs' | 'userAgent'>
-  /** Default: the system's. */
-  registriesDirectories?: readonly string[]
+  connection: Pick<ConnectionOptions, 'tls' | 'proxyFor' | 'stallTimeoutMs' | 'userAgent' | 'registriesDirectories'>
 }
 
 /** Throws LOOKASIDE_FAILED, SIGNATURE_INVALID, ATTACHMENT_INVALID, REGISTRY_*. */
@@ -34,9 +32,9 @@ export async function writeSignatures(options: SignatureOptions, signatures: rea
   await withPlaces(options, (places) => writeRegistrySignatures(places, signatures, manifestDigest, signal))
 }
 
-async function withPlaces<T>({ client, reference, what, connection, registriesDirectories }: SignatureOptions, act: (places: RegistrySignaturePlaces) => Promise<T>): Promise<T> {
+async function withPlaces<T>({ client, reference, what, connection }: SignatureOptions, act: (places: RegistrySignaturePlaces) => Promise<T>): Promise<T> {
   const { signatureFetcher } = await import('../trust/fetch-signature.ts')
-  const { tls, proxyFor, stallTimeoutMs, userAgent } = connection
+  const { tls, proxyFor, stallTimeoutMs, userAgent, registriesDirectories } = connection
   const fetcher = signatureFetcher({ tls, stallTimeoutMs, userAgent, ...(proxyFor === undefined ? {} : { proxyFor }) })
   try {
     return await act({
@@ -52,10 +50,6 @@ async function withPlaces<T>({ client, reference, what, connection, registriesDi
 
 function attachmentRepository(client: RegistryClient, name: string, what: string): AttachmentRepository {
   const of = (signal: AbortSignal | undefined): { what: string; signal?: AbortSignal } => ({ what: `${what}: signatures`, ...(signal === undefined ? {} : { signal }) })
-  const isMissing = (error: unknown): undefined => {
-    if (/^(?:MANIFEST|BLOB)_UNKNOWN$/.test(errorCode(error) ?? '')) return undefined
-    throw error
-  }
   return {
     name,
     async getManifest(tag, signal) {
@@ -79,4 +73,9 @@ function attachmentRepository(client: RegistryClient, name: string, what: string
       response.discard()
     },
   }
+}
+
+function isMissing(error: unknown): undefined {
+  if (/^(?:MANIFEST|BLOB)_UNKNOWN$/.test(errorCode(error) ?? '')) return undefined
+  throw error
 }
