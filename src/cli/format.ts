@@ -21,7 +21,7 @@ export interface ListFormat {
 /** What a list command prints, with its final newline; '' for nothing. */
 export async function renderList<Row extends object>(rows: readonly Row[], list: ListFormat, jsonRows: () => unknown): Promise<string> {
   const format = list.format
-  if (format === 'json') return `${formatJson(jsonRows())}\n`
+  if (isJsonFormat(format)) return `${formatJson(jsonRows())}\n`
   const source = format === undefined || format === '' || format === 'table' ? list.defaultTemplate : unescapeTemplate(format)
   const isTable = /^table\s/.test(source)
   // podman's table formats take a space for a column's end.
@@ -35,6 +35,11 @@ export async function renderList<Row extends object>(rows: readonly Row[], list:
   if (lines.length === 0) return ''
   const text = lines.map((line) => (line.endsWith('\n') ? line : `${line}\n`)).join('')
   return alignColumns(text)
+}
+
+/** podman takes `{{json .}}` of a list for `json`, too. */
+export function isJsonFormat(format: string | undefined): boolean {
+  return format !== undefined && /^\s*(?:json|\{\{\s*json\s*\.?\s*\}\})\s*$/.test(format)
 }
 
 async function renderRows(body: string, headings: readonly object[], rows: readonly object[]): Promise<string[]> {

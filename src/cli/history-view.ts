@@ -20,8 +20,7 @@ export function historyRow(step: HistoryStep, { human, noTrunc, nowMs }: { human
     Size: formatSizeSpaced(step.sizeBytes), Comment: step.comment.replace(/\p{Cc}/gu, ' '), Tags: step.tags,
   }
   if (step.id === '<missing>') row.ID = step.id
-  // {{json .}} is the object that --format json has an array of.
-  return Object.defineProperty(row, 'toJSON', { value: () => jsonStep(step) })
+  return row
 }
 
 /** One line, as podman encodes it: safe within HTML. */

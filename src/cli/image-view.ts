@@ -10,15 +10,28 @@ export const imageHeaders = {
 
 export interface ImageViewOptions { noTrunc: boolean; nowMs: number }
 
-/** Fields by their names in podman's templates; `labels` only where the template asks (they cost a file each). */
-export function imageFields({ repository, tag, digest, entry }: ImageRow, options: ImageViewOptions, labels: Record<string, string> = {}) {
+/** What costs files or comparisons: read only for templates that ask. */
+export interface CostlyFacts { labels: Record<string, string>; parentId: string; isDangling: boolean }
+
+/** Undefined where a template, or the default listing, asks for none of it. */
+export async function costlyFacts(entry: ImageEntry, format: string | undefined): Promise<CostlyFacts | undefined> {
+  if (format === undefined || !/\.(?:Labels|ParentId|Is?Dangling)\b|\bjson\b|\{\{\s*\.\s*\}\}/.test(format)) return undefined
+  const [labels, parentId, isDangling] = await Promise.all([entry.labels(), entry.parentId(), entry.isDangling()])
+  return { labels, parentId, isDangling }
+}
+
+const noFacts: CostlyFacts = { labels: {}, parentId: '', isDangling: false }
+
+/** Fields by their names in podman's templates. */
+export function imageFields({ repository, tag, digest, entry }: ImageRow, options: ImageViewOptions, { labels, parentId, isDangling }: CostlyFacts = noFacts) {
   const { image } = entry
+  const created = `${new Date(entry.createdMs).toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`
   const since = `${formatHumanDuration(options.nowMs - entry.createdMs)} ago`
   return {
     ID: options.noTrunc ? `sha256:${image.id}` : image.id.slice(0, 12), Id: image.id, Repository: repository, Tag: tag, Digest: digest,
-    Created: since, CreatedSince: since, CreatedAt: image.created, CreatedTime: image.created,
-    Size: formatSizeSpaced(entry.sizeBytes), ReadOnly: entry.isReadOnly, Names: entry.names, RepoTags: entry.names, RepoDigests: entry.repoDigests,
-    Containers: entry.containers, Dangling: entry.names.length === 0, Labels: new Map(Object.entries(labels)), History: (image['names-history'] ?? []).join(', '),
+    Created: since, CreatedSince: since, CreatedAt: created, CreatedTime: created,
+    Size: formatSizeSpaced(entry.sizeBytes), ReadOnly: entry.isReadOnly, IsReadOnly: entry.isReadOnly, ParentId: parentId, Names: entry.names, RepoTags: entry.names, RepoDigests: entry.repoDigests,
+    Containers: entry.containers, Dangling: isDangling, IsDangling: isDangling, Labels: new Map(Object.entries(labels)), History: (image['names-history'] ?? []).join(', '),
     VirtualSize: entry.sizeBytes, SharedSize: 0,
   }
 }
@@ -29,8 +42,8 @@ export async function imageJson(entry: ImageEntry): Promise<Record<string, unkno
   return {
     Id: image.id, ParentId: await entry.parentId(), RepoTags: null, RepoDigests: entry.repoDigests, Size: entry.sizeBytes, SharedSize: 0,
     VirtualSize: entry.sizeBytes, Labels: orNull(await entry.labels()), Containers: entry.containers, ...(entry.isReadOnly ? { ReadOnly: true } : {}),
-    ...(entry.names.length === 0 ? { Dangling: true } : {}),
-    Names: entry.names, Digest: image.digest ?? '', History: image['names-history'] ?? [],
+    ...((await entry.isDangling()) ? { Dangling: true } : {}),
+    ...(entry.names.length === 0 ? {} : { Names: entry.names }), Digest: image.digest ?? '', History: image['names-history'] ?? [],
     Created: Math.floor(entry.createdMs / 1000), CreatedAt: new Date(entry.createdMs).toISOString().replace(/\.\d+Z$/, 'Z'),
   }
 }

@@ -86,7 +86,7 @@ async function parsePredicate(key: string, value: string, text: string, context:
       if (!value.startsWith('sha256:')) throw badFilter(text, 'want digest=sha256:…')
       return ({ image }) => [...imageDigests(image)].some((digest) => digest.startsWith(value))
     case 'label': return labelPredicate(value)
-    default: throw badFilter(text, `there is no filter ${JSON.stringify(key)}; there are ${imageFilterKeys.join(', ')}`)
+    default: throw new TpodError('BAD_FILTER', `unsupported image filter ${JSON.stringify(key)}`, { remedy: `choose from ${imageFilterKeys.join(', ')}` })
   }
 }
 

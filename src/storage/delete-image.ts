@@ -39,9 +39,11 @@ export async function deleteImageRecord(context: StoreContext, imageId: string):
 function checkUnused(context: StoreContext, image: ImageRecord, containers: Snapshot<ContainerRecord>): void {
   const users = containers.all.filter(container => container.image === image.id)
   if (users.length === 0) return
-  const list = users.map(user => `${user.names?.[0] ?? user.id.slice(0, 12)}${ownerOf(context, user)}`).join(', ')
-  throw new TpodError('IMAGE_IN_USE', `remove image ${image.id.slice(0, 12)}: in use by container ${list}`, {
-    remedy: 'remove the container first, or give --force',
+  const ids = users.map(user => user.id).join(', ')
+  const names = users.map(user => `${user.names?.[0] ?? user.id.slice(0, 12)}${ownerOf(context, user)}`).join(', ')
+  // podman's words, which scripts look for.
+  throw new TpodError('IMAGE_IN_USE', `image used by ${ids}: image is in use by a container: consider listing external containers and force-removing image`, {
+    remedy: `remove the container first (${names}), or give --force`,
     exitCode: 2,
   })
 }

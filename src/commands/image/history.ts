@@ -1,5 +1,5 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { renderList } from '../../cli/format.ts'
+import { isJsonFormat, renderList } from '../../cli/format.ts'
 import { historyHeaders, historyJson, historyRow } from '../../cli/history-view.ts'
 import { arg, bool, text } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
@@ -22,7 +22,7 @@ export default class History extends BaseCommand {
     const engine = await this.openEngine()
     const { imageHistory } = await import('../../image/history.ts')
     const steps = await imageHistory(engine.store, registriesOf(engine), image as string)
-    if (flags.format === 'json') return writeOut(`${historyJson(steps)}\n`)
+    if (isJsonFormat(flags.format)) return writeOut(`${historyJson(steps)}\n`)
     const rows = steps.map((step) => historyRow(step, { human: flags.human, noTrunc: flags['no-trunc'], nowMs: Date.now() }))
     if (flags.quiet) return writeOut(rows.map(({ ID }) => `${ID}\n`).join(''))
     writeOut(await renderList(rows, {

@@ -1,6 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts'
-import { renderList } from '../../cli/format.ts'
-import { imageFields, imageHeaders, imageJson, imageSortKeys, sortImageRows } from '../../cli/image-view.ts'
+import { formatJson, isJsonFormat, renderList } from '../../cli/format.ts'
+import { costlyFacts, imageFields, imageHeaders, imageJson, imageSortKeys, sortImageRows } from '../../cli/image-view.ts'
 import { arg, bool, csv, text, textOr } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
 import { registriesOf } from '../../libpod/image-context.ts'
@@ -20,18 +20,18 @@ export default class ImageList extends BaseCommand {
     'no-trunc': bool('Do not truncate output'),
     noheading: bool('Do not print column headings', { char: 'n' }),
     quiet: bool('Display only image IDs', { char: 'q' }),
-    sort: textOr('created', `Sort by ${imageSortKeys.join(', ')}`, { options: imageSortKeys }),
+    sort: textOr('created', `Sort by ${imageSortKeys.join(', ')}`),
   }
 
   async run(): Promise<void> {
     const { args: { image }, flags } = await this.parse(ImageList)
     if (image !== undefined && flags.filter.length > 0 && flags.all) throw this.usageError('cannot specify an image and a filter(s)')
+    if (!(imageSortKeys as readonly string[]).includes(flags.sort)) throw this.usageError(`${JSON.stringify(flags.sort)} is not a valid field for sorting. Choose from: ${imageSortKeys.join(', ')}`)
     const engine = await this.openEngine()
     const { imageRows, listImages } = await import('../../image/list.ts')
     const filters = image === undefined ? flags.filter : [...flags.filter, `reference=${image}`]
     const entries = await listImages(engine.store, registriesOf(engine), { all: flags.all, filters })
-    if (flags.format === 'json') {
-      const { formatJson } = await import('../../cli/format.ts')
+    if (isJsonFormat(flags.format)) {
       return writeOut(`${formatJson(await Promise.all(entries.map(imageJson)))}\n`)
     }
     const rows = sortImageRows(imageRows(entries), flags.sort)
@@ -40,8 +40,7 @@ export default class ImageList extends BaseCommand {
       return writeOut([...ids].map((id) => `${id}\n`).join(''))
     }
     const options = { noTrunc: flags['no-trunc'], nowMs: Date.now() }
-    const wantsLabels = /\.Labels\b/.test(flags.format ?? '')
-    const fields = await Promise.all(rows.map(async (row) => imageFields(row, options, wantsLabels ? await row.entry.labels() : {})))
+    const fields = await Promise.all(rows.map(async (row) => imageFields(row, options, await costlyFacts(row.entry, flags.format))))
     writeOut(await renderList(fields, {
       format: flags.format, headers: imageHeaders, noHeading: flags.noheading,
       defaultTemplate: `table {{.Repository}}\t{{.Tag}}\t${flags.digests ? '{{.Digest}}\t' : ''}{{.ID}}\t{{.Created}}\t{{.Size}}${flags.history ? '\t{{.History}}' : ''}${entries.some((entry) => entry.isReadOnly) ? '\t{{.ReadOnly}}' : ''}`,
