@@ -17,6 +17,8 @@ export interface CopyBetweenOptions extends Pick<CopyOptions, 'preserveDigests' 
   signBy?: string
   signBySigstorePrivateKey?: string
   signPassphraseFile?: string
+  /** Asks for a sigstore key's passphrase where no file has it; absent: refused. */
+  askPassphrase?: (keyFile: string) => Promise<string>
   signIdentity?: string
   /** The digest of what was written is written there. */
   digestFile?: string
@@ -61,7 +63,7 @@ function named(end: string, text: string, parse: (text: string) => ImageName): I
 
 async function optionsOf(context: TransportContext, options: CopyBetweenOptions): Promise<CopyOptions> {
   const { preserveDigests, format, compression, removeSignatures, parallelLayers, signal, onProgress } = options
-  const signers = await signersOf(options)
+  const signers = await signersOf(options, context.userAgent)
   const instances = instancesOf(options)
   return {
     instances,
@@ -90,9 +92,14 @@ async function identityOf(text: string): Promise<QualifiedReference> {
   }
 }
 
-async function signersOf(options: CopyBetweenOptions): Promise<Signer[]> {
-  void options
-  return []
+async function signersOf({ signBy, signBySigstorePrivateKey, signPassphraseFile, askPassphrase, signal }: CopyBetweenOptions, creator: string | undefined): Promise<Signer[]> {
+  if (signBy === undefined && signBySigstorePrivateKey === undefined) return []
+  const { openSigners } = await import('./trust/open-signers.ts')
+  const keys = {
+    ...(signBy === undefined ? {} : { gpgKey: signBy }), ...(signBySigstorePrivateKey === undefined ? {} : { sigstoreKeyFile: signBySigstorePrivateKey }),
+    ...(signPassphraseFile === undefined ? {} : { passphraseFile: signPassphraseFile }),
+  }
+  return openSigners(keys, { ...(creator === undefined ? {} : { creator }), ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(signal === undefined ? {} : { signal }) })
 }
 
 async function writeDigest(path: string, digest: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { askPassphrase } from '../../cli/ask-passphrase.ts'
 import { BaseCommand } from '../../cli/base-command.ts'
 import { signFlags } from '../../cli/flags/copy.ts'
 import { pushRequest } from '../../cli/flags/push.ts'
@@ -37,7 +38,7 @@ export default class Push extends BaseCommand {
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
     try {
       await pushImage(engine, name, destination, {
-        ...transferOptions(flags, this.given), ...request, signal: this.signal, onProgress: progress.onProgress,
+        ...transferOptions(flags, this.given), ...request, signal: this.signal, onProgress: progress.onProgress, askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
       })
     } finally {
       progress.finish()
