@@ -27,6 +27,8 @@ export interface ImageContextOptions {
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
   proxyEnv?: Readonly<Record<string, string | undefined>>
   userAgent?: string
+  /** Default: in the store. */
+  uploadsDirectory?: string
 }
 
 export function openImageContext(options: ImageContextOptions): ImageContext {
@@ -46,6 +48,7 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
     certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
     ...(options.registriesDirectories === undefined ? {} : { registriesDirectories: options.registriesDirectories }),
     ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
+    uploadsDirectory: options.uploadsDirectory ?? `${store.graphRoot}/tpod/uploads`,
     userAgent: options.userAgent ?? 'tpod',
   }
 }

@@ -171,6 +171,8 @@ export interface TransportContext {
   userAgent?: string
   /** For what must be on disk for a while; default /var/tmp. */
   temporaryDirectory?: string
+  /** Uploads to registries that were begun are remembered here, for the next run to go on; created when needed. Absent: they are not. */
+  uploadsDirectory?: string
   /** The store that `containers-storage:` means; with `place`, another one ([driver@root+runroot:options]). */
   openStore: (place?: StorePlace) => Promise<Store>
 }
@@ -207,7 +209,7 @@ export interface EndpointOptions {
   additionalTags?: readonly QualifiedReference[]
   /** docker: hash first, to upload nothing that is there. */
   precomputeDigests?: boolean
-  /** docker: uploads begun are remembered here, for the next run to go on; created when needed. Absent: they are not. */
+  /** docker: instead of the context's uploadsDirectory. */
   resumeDirectory?: string
   /** Further attempts after a failure that may pass; default 3. */
   retries?: number

@@ -50,6 +50,7 @@ export function openTransportContext(options: TransportContextOptions): Transpor
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
     registriesDirectories: options.registriesDirectory === undefined ? [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'] : [options.registriesDirectory],
     proxyEnv: env,
+    uploadsDirectory: `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/tpod/uploads`,
     userAgent: options.userAgent ?? 'tpod',
     ...(options.temporaryDirectory === undefined ? {} : { temporaryDirectory: options.temporaryDirectory }),
     openStore: storeOpener(env, options.store),

@@ -41,7 +41,8 @@ export async function openRegistrySourceByName(context: TransportContext, detail
 export async function openRegistryDestinationByName(context: TransportContext, details: string, options: EndpointOptions = {}): Promise<ImageDestination> {
   const reference = parseRegistryName(details)
   const [{ openRegistryDestination }, connection] = await Promise.all([import('./registry-destination.ts'), directConnection(context, reference, options)])
-  return openRegistryDestination(reference, identityOf(reference), connection, options)
+  const resumeDirectory = options.resumeDirectory ?? context.uploadsDirectory
+  return openRegistryDestination(reference, identityOf(reference), connection, resumeDirectory === undefined ? {} : { resumeDirectory })
 }
 
 /** Connection to the registry that `reference` itself names, for what mirrors are not asked for: pushing, deleting, listing. Throws REGISTRY_BLOCKED. */

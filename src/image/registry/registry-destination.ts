@@ -35,7 +35,7 @@ interface Destination {
 }
 
 /** Asks nothing yet. Each blob, and then each manifest, is in the repository as soon as its call returns; the tag moves with the image's own manifest. */
-export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: EndpointOptions = {}): Promise<ImageDestination> {
+export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: Pick<EndpointOptions, 'resumeDirectory'> = {}): Promise<ImageDestination> {
   const shownAs = formatReference(reference)
   const what = `push ${shownAs}`
   const client = await openRegistryClient({ ...connection, host: reference.domain, repository: reference.path, actions: 'pull,push' })
