@@ -7,7 +7,7 @@ import { copyImage } from './copy/copy-image.ts'
 import type { OnPullProgress } from './progress.ts'
 import { normalizeNewName } from './tag.ts'
 import { openArchiveDescriptor, openArchiveFiles } from './transports/archive-files.ts'
-import { openDirectoryFiles } from './transports/file-set.ts'
+import { describeErrno, openDirectoryFiles } from './transports/file-set.ts'
 import type { FileSet } from './transports/file-set.ts'
 import { entryName, isImageEntry, readLayoutIndex } from './transports/oci-layout-index.ts'
 import { storageImageDestination } from './transports/storage-destination.ts'
@@ -35,7 +35,7 @@ interface LoadableImage {
  */
 export async function loadImages(context: ImageContext, input: LoadInput, options: LoadOptions = {}): Promise<string[]> {
   const path = typeof input === 'string' ? input : input.shownAs
-  const isDirectory = typeof input === 'string' && statSync(input, { throwIfNoEntry: false })?.isDirectory() === true
+  const isDirectory = typeof input === 'string' && statInput(input)
   const files = isDirectory ? openDirectoryFiles(path) : await openArchive(context, input, options)
   try {
     const loaded: string[] = []
@@ -43,6 +43,15 @@ export async function loadImages(context: ImageContext, input: LoadInput, option
     return loaded
   } finally {
     await files.close()
+  }
+}
+
+/** True for a directory. */
+function statInput(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch (cause) {
+    throw new TpodError('NO_SUCH_IMAGE_PATH', `stat ${path}: ${describeErrno(cause)}`, { cause })
   }
 }
 
@@ -84,7 +93,7 @@ async function layoutImages(files: FileSet, path: string, isDirectory: boolean):
   if (entries.length === 0) throw unknownPayload(`${path} has no images`)
   const identity: ImageIdentity = { transport: isDirectory ? 'oci' : 'oci-archive', name: path, policyScopes: pathPolicyScopes(path) }
   return entries.map((entry) => {
-    const name = entryName(entry) ?? (isDirectory && entries.length === 1 ? path.replace(/^\/+/, '') : undefined)
+    const name = entryName(entry)
     return { names: name === undefined ? [] : [newName(name, path)], open: async () => layoutSource({ files, entry, identity, close: async () => undefined }) }
   })
 }

@@ -48,6 +48,6 @@ export default class Save extends BaseCommand {
 
 const formats: readonly SaveFormat[] = ['docker-archive', 'oci-archive', 'oci-dir', 'docker-dir']
 
-function isFormat(text: string): text is SaveFormat {
-  return (formats as readonly string[]).includes(text)
+function isFormat(word: string): word is SaveFormat {
+  return (formats as readonly string[]).includes(word)
 }

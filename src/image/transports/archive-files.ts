@@ -151,6 +151,7 @@ function indexMembers(fd: number, sizeBytes: number, description: string, signal
     reader.finish()
   } catch (error) {
     if (!(error instanceof TpodError)) throw error
+    if (count === 0 && error.code !== 'ARCHIVE_LIMIT') throw new TpodError('ARCHIVE_INVALID', `read ${description}: it is no tar archive`, { cause: error })
     throw new TpodError(error.code, `read ${description}: ${errorMessage(error).replace(/^read the tar archive: /, '')}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
   }
   return members

@@ -50,7 +50,7 @@ export function chooseDockerImage(items: readonly DockerImageItem[], { path, ref
 }
 
 /** A name of manifest.json in full. Throws BAD_MANIFEST for one that is none. */
-export function fullTag(tag: string, path: string): string {
+function fullTag(tag: string, path: string): string {
   try {
     return formatReference(withDefaultTag(parseNormalizedReference(tag)))
   } catch (cause) {

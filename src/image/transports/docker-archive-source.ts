@@ -6,7 +6,7 @@ import { maxConfigBytes, parseImageConfig } from '../../oci/image-types.ts'
 import { dockerManifest } from '../../oci/media-types.ts'
 import type { BlobOptions, EndpointOptions, ImageIdentity, ImageSource, RawManifest, TransportContext } from '../types.ts'
 import { cleanName, openArchiveFiles } from './archive-files.ts'
-import { chooseDockerImage, fullTag, readDockerManifest } from './docker-archive-manifest.ts'
+import { chooseDockerImage, readDockerManifest } from './docker-archive-manifest.ts'
 import type { DockerImageItem } from './docker-archive-manifest.ts'
 import { dockerArchiveIdentity, parseDockerArchiveName } from './docker-archive-name.ts'
 import type { FileSet } from './file-set.ts'
@@ -30,10 +30,10 @@ export async function listDockerArchiveImages(path: string, options: { temporary
   }
 }
 
-/** As `docker-archive:PATH:` wants each image called: its names in full, or `@N` where it has none. Throws as above. */
+/** What stands after `docker-archive:PATH:` for each image: its names as written there, or `@N` where it has none. Throws as above. */
 export async function listDockerArchive(context: Pick<TransportContext, 'temporaryDirectory'>, path: string): Promise<string[]> {
   const images = await listDockerArchiveImages(path, context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory })
-  return images.flatMap(({ index, tags }) => (tags.length === 0 ? [`@${index}`] : tags.map((tag) => fullTag(tag, path))))
+  return images.flatMap(({ index, tags }) => (tags.length === 0 ? [`@${index}`] : tags))
 }
 
 /** PATH[:REFERENCE|:@N], any compression. Throws BAD_IMAGE_NAME, NO_SUCH_IMAGE_PATH, ARCHIVE_*, IMAGE_NOT_IN_ARCHIVE, AMBIGUOUS_IMAGE, BAD_CONFIG. */
