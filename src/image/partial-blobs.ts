@@ -58,7 +58,7 @@ export async function prunePartialBlobs(store: Store, options: { olderThanMs?: n
   const before = Date.now() - (options.olderThanMs ?? expiryMs)
   let freed = 0
   for (const name of listNames(directory)) {
-    const file = PartialFile.open(`${directory}/${name}`, { mustExist: true })
+    const file = openUnlessForbidden(`${directory}/${name}`, { mustExist: true })
     if (file === undefined) continue
     if (file.modifiedMs <= before) {
       freed += file.keptBytes
@@ -118,12 +118,16 @@ async function* readResuming(directory: string, files: Map<string, PartialFile>,
 
 function openIn(directory: string, digest: string): PartialFile | undefined {
   const path = `${directory}/${digestHex(parseDigest(digest, 'partial blob'))}`
+  return openUnlessForbidden(path, { makeDirectory: directory })
+}
+
+function openUnlessForbidden(path: string, { makeDirectory, mustExist }: { makeDirectory?: string; mustExist?: boolean }): PartialFile | undefined {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    return PartialFile.open(path)
+    if (makeDirectory !== undefined) mkdirSync(makeDirectory, { recursive: true, mode: 0o700 })
+    return PartialFile.open(path, mustExist === undefined ? {} : { mustExist })
   } catch (error) {
     // Resuming is a comfort: a full disk or a read-only place does not stop the pull here.
-    if (['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'EMFILE'].includes(errorCode(error) ?? '')) return undefined
+    if (['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ELOOP', 'EMFILE', 'EISDIR', 'ENOTDIR', 'EEXIST'].includes(errorCode(error) ?? '')) return undefined
     throw error
   }
 }
