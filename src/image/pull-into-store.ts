@@ -5,6 +5,7 @@ import { maxConfigBytes, parseImageConfig } from '../oci/image-types.ts'
 import { formatPlatform, suitsPlatform } from '../oci/platform.ts'
 import type { ImageRecord, Store } from '../storage/types.ts'
 import { copyImage } from './copy/copy-image.ts'
+import { pruneOrphanLayers } from './new-layers.ts'
 import { openPartialBlobs, prunePartialBlobs, withBlobs } from './partial-blobs.ts'
 import type { PartialBlobs } from './partial-blobs.ts'
 import { storageImageDestination } from './transports/storage-destination.ts'
@@ -34,8 +35,14 @@ export async function pullIntoStore(context: ImageContext, source: ImageSource, 
     return committed
   } finally {
     partials?.close()
-    if (partials !== undefined) await prunePartialBlobs(context.store)
+    if (partials !== undefined) await prune(context.store)
   }
+}
+
+/** What earlier failures left: nobody repeated those pulls. */
+async function prune(store: Store): Promise<void> {
+  await prunePartialBlobs(store)
+  await pruneOrphanLayers(store)
 }
 
 async function copyOnce(context: ImageContext, source: ImageSource, named: StorageReference, options: PullOptions, partials: PartialBlobs | undefined): Promise<CommittedImage> {

@@ -144,6 +144,11 @@ class OverlayStore implements Store {
     return deleteImageRecord(this.#context, imageId)
   }
 
+  async deleteUnusedLayers(layerIds: readonly string[]): Promise<string[]> {
+    const { deleteUnusedLayers } = await import('./delete-layers.ts')
+    return deleteUnusedLayers(this.#context, layerIds)
+  }
+
   async *readLayerTar(layerId: string): AsyncGenerator<Uint8Array> {
     const { readLayerTarBytes } = await import('./read-layer-tar.ts')
     yield* readLayerTarBytes(this.#context, layerId)

@@ -169,6 +169,8 @@ export interface Store {
   changeImageNames(imageId: string, mode: 'set' | 'add' | 'remove', names: readonly string[]): Promise<ImageRecord>
   /** Deletes image, data and layers nobody else uses. Throws IMAGE_IN_USE naming the containers of whatever tool. */
   deleteImage(imageId: string): Promise<DeletedImage>
+  /** Deletes those of the layers that no image, container or layer needs; gives their ids. */
+  deleteUnusedLayers(layerIds: readonly string[]): Promise<string[]>
   /** Reads the layer back as the tar it was made from, byte for byte (tar-split). */
   readLayerTar(layerId: string): AsyncIterable<Uint8Array>
   /** Against the layer's parent, or against another layer. Throws NO_SUCH_LAYER. */

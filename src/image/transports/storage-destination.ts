@@ -175,6 +175,7 @@ class Destination implements StorageDestination {
       ...(top === undefined ? {} : { layer: top }),
       ...(created === undefined ? {} : { created }),
     })
+    this.#layers.settle()
     return { image, existed: existing?.id === id }
   }
 

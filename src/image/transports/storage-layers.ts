@@ -1,6 +1,7 @@
 /** The layers of one image on their way into a store: each staged when it comes, committed when all below it are. */
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import type { StagedLayer, Store } from '../../storage/types.ts'
+import { markNewLayer, unmarkNewLayers } from '../new-layers.ts'
 import type { BlobToStore, StoredBlob } from '../types.ts'
 
 interface LayerState {
@@ -97,6 +98,11 @@ export class StoredLayers {
     return this.#states.at(-1)?.id
   }
 
+  /** An image has the layers now. */
+  settle(): void {
+    unmarkNewLayers(this.#store, this.#states.map(({ id }) => id))
+  }
+
   /** Removes what was unpacked and not committed. Idempotent. */
   async discard(): Promise<void> {
     await this.#commits.catch(() => undefined)
@@ -122,6 +128,7 @@ export class StoredLayers {
 
   async #commit(state: LayerState): Promise<void> {
     try {
+      markNewLayer(this.#store, state.id)
       await this.#store.commitLayer(state.staged!, state.parentId)
     } catch (error) {
       if (errorCode(error) !== 'LAYER_PARENT_GONE') throw error
