@@ -48,7 +48,7 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
     certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
     ...(options.registriesDirectories === undefined ? {} : { registriesDirectories: options.registriesDirectories }),
     ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
-    uploadsDirectory: options.uploadsDirectory ?? `${store.graphRoot}/tpod/uploads`,
+    uploadsDirectory: options.uploadsDirectory ?? `${store.ownDirectory}/uploads`,
     userAgent: options.userAgent ?? 'tpod',
   }
 }

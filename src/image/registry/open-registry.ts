@@ -42,7 +42,11 @@ export async function openRegistryDestinationByName(context: TransportContext, d
   const reference = parseRegistryName(details)
   const [{ openRegistryDestination }, connection] = await Promise.all([import('./registry-destination.ts'), directConnection(context, reference, options)])
   const resumeDirectory = options.resumeDirectory ?? context.uploadsDirectory
-  return openRegistryDestination(reference, identityOf(reference), connection, resumeDirectory === undefined ? {} : { resumeDirectory })
+  return openRegistryDestination(reference, identityOf(reference), connection, {
+    ...(resumeDirectory === undefined ? {} : { resumeDirectory }),
+    ...(options.precomputeDigests === undefined ? {} : { precomputeDigests: options.precomputeDigests }),
+    ...(context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory }),
+  })
 }
 
 /** Connection to the registry that `reference` itself names, for what mirrors are not asked for: pushing, deleting, listing. Throws REGISTRY_BLOCKED. */

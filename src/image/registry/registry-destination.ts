@@ -30,19 +30,26 @@ interface Destination {
   reference: QualifiedReference
   what: string
   upload: UploadContext
+  /** Where blobs wait until their digest is known, if it must be before they are sent. */
+  precompute?: { directory: string | undefined }
   /** Left by mounts that the registry didn't make, by digest. */
   begun: Map<string, UploadSession>
 }
 
+export interface RegistryDestinationOptions extends Pick<EndpointOptions, 'resumeDirectory' | 'precomputeDigests'> {
+  /** For precomputeDigests. */
+  temporaryDirectory?: string
+}
+
 /** Asks nothing yet. Each blob, and then each manifest, is in the repository as soon as its call returns; the tag moves with the image's own manifest. */
-export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: Pick<EndpointOptions, 'resumeDirectory'> = {}): Promise<ImageDestination> {
+export async function openRegistryDestination(reference: QualifiedReference, identity: ImageIdentity, connection: ConnectionOptions, options: RegistryDestinationOptions = {}): Promise<ImageDestination> {
   const shownAs = formatReference(reference)
   const what = `push ${shownAs}`
   const client = await openRegistryClient({ ...connection, host: reference.domain, repository: reference.path, actions: 'pull,push' })
   const records = options.resumeDirectory === undefined ? {} : { records: (await import('./upload-records.ts')).uploadRecords(options.resumeDirectory) }
   const { attempts, retryDelayMs, stallTimeoutMs, onRetry } = connection
   const upload: UploadContext = { client, repository: reference.name, what, attempts, retryDelayMs, stallTimeoutMs, limits: { chunkBytes: Infinity }, ...(onRetry === undefined ? {} : { onRetry }), ...records }
-  const destination: Destination = { client, reference, what, upload, begun: new Map() }
+  const destination: Destination = { client, reference, what, upload, begun: new Map(), ...(options.precomputeDigests === true ? { precompute: { directory: options.temporaryDirectory } } : {}) }
   return {
     description: shownAs,
     identity,
@@ -107,11 +114,23 @@ async function mount({ client, what, reference, begun }: Destination, digest: st
 }
 
 async function putBlob(destination: Destination, bytes: AsyncIterable<Uint8Array>, blob: BlobToStore): Promise<StoredBlob> {
-  const { begun, upload, what } = destination
-  if (blob.digest !== undefined) parseDigest(blob.digest, what)
-  const session = blob.digest === undefined ? undefined : begun.get(blob.digest)
-  if (blob.digest !== undefined) begun.delete(blob.digest)
+  const { begun, upload, what, precompute } = destination
+  if (blob.digest === undefined) return precompute === undefined ? uploadBlob(upload, bytes, blob) : putPrecomputed(destination, bytes, blob, precompute.directory)
+  const digest = parseDigest(blob.digest, what)
+  const session = begun.get(digest)
+  begun.delete(digest)
   return uploadBlob(upload, bytes, blob, session)
+}
+
+async function putPrecomputed(destination: Destination, bytes: AsyncIterable<Uint8Array>, blob: BlobToStore, directory: string | undefined): Promise<StoredBlob> {
+  const { precomputeBlob } = await import('./precompute-blob.ts')
+  const computed = await precomputeBlob(bytes, directory)
+  try {
+    const known: BlobToStore = { ...blob, digest: computed.digest, sizeBytes: computed.sizeBytes, reread: computed.read }
+    return (await reuseBlob(destination, known)) ?? (await putBlob(destination, computed.read(0), known))
+  } finally {
+    computed.close()
+  }
 }
 
 /** Throws MANIFEST_REJECTED where another type may be taken instead. */

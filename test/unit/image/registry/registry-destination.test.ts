@@ -87,6 +87,17 @@ test('a blob that is there is not sent; one in another repository is mounted, an
   assert.equal(registry.asked('PATCH', /./), 0)
 })
 
+test('with precomputed digests nothing is sent that is there', async () => {
+  const registry = await start()
+  registry.addBlob('a/b', layer)
+  const destination = await open(registry, { precomputeDigests: true })
+  assert.deepEqual(await destination.putBlob(piecewise(layer), { kind: 'layer', mediaType: '' }), { digest, sizeBytes: layer.length })
+  assert.equal(registry.asked('POST', /./), 0)
+  const other = randomBytes(1_000_000)
+  assert.equal((await destination.putBlob(piecewise(other), { kind: 'layer', mediaType: '' })).digest, sha256(other))
+  assert.deepEqual(registry.blobs.get(sha256(other)), other)
+})
+
 test('an upload that a refused mount has begun is used', async () => {
   const registry = await start()
   const destination = await open(registry)
