@@ -1,4 +1,4 @@
-import { alignColumns, formatJson, renderList } from '../../cli/format.ts'
+import { formatJson, renderList } from '../../cli/format.ts'
 import { arg, bool, csv, integer, text } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
 import { TransportCommand } from '../../cli/transport-command.ts'
@@ -16,7 +16,8 @@ interface Row {
 }
 
 const descriptionWidth = 44
-const fields = ['Index', 'Name', 'Description', 'Stars', 'Official', 'Automated', 'Tag']
+const emptyRow: Row = { Index: '', Name: '', Description: '', Stars: 0, Official: '', Automated: '', Tag: '' }
+const fields = Object.keys(emptyRow)
 
 export default class Search extends TransportCommand {
   static override summary = 'Search registry for image'
@@ -49,8 +50,10 @@ export default class Search extends TransportCommand {
     const isJson = flags.format === 'json'
     if (flags['list-tags']) {
       const tags = await searchTags(context, term as string, options)
-      if (tags.length > 0) writeOut(isJson ? `${formatJson(tagsByName(tags))}\n` : alignColumns(['NAME\tTAG', ...tags.map(({ name, tag }) => `${name}\t${tag}`)].map((line) => `${line}\n`).join('')))
-      return
+      if (tags.length === 0) return
+      if (isJson) return writeOut(`${formatJson(tagsByName(tags))}\n`)
+      const tagRows = tags.map(({ index, name, tag }) => ({ ...emptyRow, Index: index, Name: name, Tag: tag }))
+      return writeOut(await renderList(tagRows, { format: flags.format, defaultTemplate: 'table {{.Name}}\t{{.Tag}}', headers: {}, fields }, () => tagRows))
     }
     const found = await searchImages(context, term as string, { ...options, filter })
     if (found.length === 0) return
