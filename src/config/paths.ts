@@ -36,3 +36,8 @@ export function storageConfFiles(place: UserPlace): string[] {
   const user = place.isRoot && !place.env['XDG_CONFIG_HOME'] ? [] : [`${place.env['XDG_CONFIG_HOME'] || `${place.home}/.config`}/containers/storage.conf`]
   return [...user, '/etc/containers/storage.conf', '/usr/share/containers/storage.conf']
 }
+
+/** Where containers/image keeps signatures for which registries.d names no place. */
+export function defaultLookasideDirectory({ home, uid }: { home: string; uid: number }): string {
+  return uid === 0 ? '/var/lib/containers/sigstore' : `${home}/.local/share/containers/sigstore`
+}

@@ -18,6 +18,8 @@ export interface ImageContextOptions {
   policyMustExist?: boolean
   /** Of registries.d, the first that exists counts. */
   registriesDirectories?: readonly string[]
+  /** Where signatures lie where registries.d names no place. */
+  lookasideDirectory?: string
   /** Other stores than the one in use, named in brackets; absent: refused. */
   openStoreAt?: (place: StorePlace) => Promise<Store>
   /** `process.arch`. */
@@ -47,6 +49,7 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
     platform: hostPlatform(options.architecture),
     certDirectories: options.certDirectories ?? ['/etc/containers/certs.d', '/etc/docker/certs.d'],
     ...(options.registriesDirectories === undefined ? {} : { registriesDirectories: options.registriesDirectories }),
+    ...(options.lookasideDirectory === undefined ? {} : { lookasideDirectory: options.lookasideDirectory }),
     ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
     uploadsDirectory: options.uploadsDirectory ?? `${store.ownDirectory}/uploads`,
     userAgent: options.userAgent ?? 'tpod',

@@ -166,6 +166,8 @@ export interface TransportContext {
   certDirectories?: readonly string[]
   /** Directories of registries.d, where signatures are kept beside registries: the first that exists counts. */
   registriesDirectories?: readonly string[]
+  /** Where signatures lie where registries.d names no place; default /var/lib/containers/sigstore, root's. */
+  lookasideDirectory?: string
   /** HTTP_PROXY, HTTPS_PROXY, NO_PROXY in either case; absent: registries are reached without a proxy. */
   proxyEnv?: Readonly<Record<string, string | undefined>>
   userAgent?: string

@@ -1,6 +1,6 @@
 /** What reaching registries takes, from an engine's environment. Reads no file yet: registries.conf, policy and auth files wait for their first use. */
 import { fixedCredentials } from '../config/auth-file.ts'
-import { userRuntimeDirectory } from '../config/paths.ts'
+import { defaultLookasideDirectory, userRuntimeDirectory } from '../config/paths.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import { openImageContext } from '../image/open-image-context.ts'
 import type { ImageContext } from '../image/types.ts'
@@ -42,6 +42,7 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
       ? { policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'] }
       : { policyPaths: [access.signaturePolicy], policyMustExist: true }),
     registriesDirectories: [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'],
+    lookasideDirectory: defaultLookasideDirectory({ home, uid }),
     openStoreAt: async (place) => (await import('./transport-context.ts')).openTransportContext({ env }).openStore(place),
     architecture: process.arch,
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],

@@ -3,7 +3,7 @@
  * no privileges. A store is opened when `containers-storage:` is named.
  */
 import { type Credentials, type CredentialSource, credentialSource, fixedCredentials } from '../config/auth-file.ts'
-import { userRuntimeDirectory } from '../config/paths.ts'
+import { defaultLookasideDirectory, userRuntimeDirectory } from '../config/paths.ts'
 import type { Policy } from '../config/policy.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { StorePlace, TransportContext } from '../image/types.ts'
@@ -49,6 +49,7 @@ export function openTransportContext(options: TransportContextOptions): Transpor
     platform: platformFor(options.platform),
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
     registriesDirectories: options.registriesDirectory === undefined ? [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'] : [options.registriesDirectory],
+    lookasideDirectory: defaultLookasideDirectory({ home, uid }),
     proxyEnv: env,
     uploadsDirectory: `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/tpod/uploads`,
     userAgent: options.userAgent ?? 'tpod',

@@ -6,6 +6,8 @@ import { proxyRules } from './proxy-rules.ts'
 export interface ConnectionOptions extends Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'> {
   /** Directories of registries.d; default the system's. */
   registriesDirectories?: readonly string[]
+  /** Where they lie where registries.d names no place. */
+  lookasideDirectory?: string
 }
 
 export const defaultStallTimeoutMs = 60_000
@@ -26,6 +28,7 @@ export function connectionOptions(context: Partial<TransportContext> & Pick<Tran
     credentials: () => credentials.find(name),
     ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }),
     ...(context.registriesDirectories === undefined ? {} : { registriesDirectories: context.registriesDirectories }),
+    ...(context.lookasideDirectory === undefined ? {} : { lookasideDirectory: context.lookasideDirectory }),
     userAgent: context.userAgent ?? 'tpod',
     stallTimeoutMs: options.stallTimeoutMs ?? defaultStallTimeoutMs,
     retryDelayMs: options.retryDelayMs ?? 500,

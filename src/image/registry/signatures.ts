@@ -17,7 +17,7 @@ export interface SignatureOptions {
   reference: QualifiedReference
   /** Action and object for messages. */
   what: string
-  connection: Pick<ConnectionOptions, 'tls' | 'proxyFor' | 'stallTimeoutMs' | 'userAgent' | 'registriesDirectories'>
+  connection: Pick<ConnectionOptions, 'tls' | 'proxyFor' | 'stallTimeoutMs' | 'userAgent' | 'registriesDirectories' | 'lookasideDirectory'>
 }
 
 /** Throws LOOKASIDE_FAILED, SIGNATURE_INVALID, ATTACHMENT_INVALID, REGISTRY_*. */
@@ -34,12 +34,13 @@ export async function writeSignatures(options: SignatureOptions, signatures: rea
 
 async function withPlaces<T>({ client, reference, what, connection }: SignatureOptions, act: (places: RegistrySignaturePlaces) => Promise<T>): Promise<T> {
   const { signatureFetcher } = await import('../trust/fetch-signature.ts')
-  const { tls, proxyFor, stallTimeoutMs, userAgent, registriesDirectories } = connection
+  const { tls, proxyFor, stallTimeoutMs, userAgent, registriesDirectories, lookasideDirectory } = connection
   const fetcher = signatureFetcher({ tls, stallTimeoutMs, userAgent, ...(proxyFor === undefined ? {} : { proxyFor }) })
   try {
     return await act({
       reference,
       registriesDirectories: registriesDirectories ?? ['/etc/containers/registries.d'],
+      ...(lookasideDirectory === undefined ? {} : { lookasideDirectory }),
       attachments: async () => attachmentRepository(client, reference.name, what),
       fetchUrl: fetcher.fetchUrl,
     })

@@ -67,6 +67,19 @@ export async function readUnverified(message: Uint8Array, options: GpgOptions = 
   }
 }
 
+/** Mail addresses, else names, of the keys in a file, whether they are good or not: for showing alone. [] where there are none. */
+export async function listKeyOwners(key: Uint8Array, options: GpgOptions = {}): Promise<string[]> {
+  const home = await mkdtemp(join(options.temporaryDirectory ?? '/var/tmp', 'tpod-gpg-'))
+  try {
+    const { stdout } = await runGpg(home, ['--with-colons', '--show-keys'], key, options)
+    const names = stdout.toString('utf8').split('\n').filter((line) => /^(?:uid|pub):/.test(line)).map((line) => line.split(':')[9] ?? '')
+    // gpg writes a colon in a name as \x3a.
+    return names.filter((name) => name !== '').map((name) => (/<([^>]*)>/.exec(name)?.[1] ?? name).replaceAll('\\x3a', ':'))
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
+}
+
 interface Status {
   keyword: string
   words: string[]

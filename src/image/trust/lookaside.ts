@@ -2,7 +2,8 @@
  * Signatures kept beside a registry, in a directory or on a web server: BASE/REPOSITORY@sha256=HEX/signature-1, -2, …
  * until one is missing (containers/image's docs/signature-protocols.md).
  */
-import { mkdir, open, unlink } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { writeFileAtomic } from '../../host/fs/write-file-atomic.ts'
@@ -36,11 +37,7 @@ export async function readLookaside(base: string, reference: QualifiedReference,
  * LOOKASIDE_FAILED, also for web servers, which can only be read.
  */
 export async function writeLookaside(base: string, reference: QualifiedReference, manifestDigest: string, signatures: readonly Signature[]): Promise<void> {
-  const pathOf = (number: number): string => {
-    const url = signatureUrl(base, reference, manifestDigest, number, 'write')
-    if (url.protocol === 'file:') return filePath(url)
-    throw new TpodError('LOOKASIDE_FAILED', `Writing directly to a ${url.protocol.slice(0, -1)} lookaside ${shown(url)} is not supported`, { remedy: 'configure a lookaside-staging: file:///… in registries.d' })
-  }
+  const pathOf = (number: number): string => writablePath(base, reference, manifestDigest, number)
   try {
     await mkdir(dirname(pathOf(1)), { recursive: true, mode: 0o755 })
     for (const [index, signature] of signatures.entries()) await writeFileAtomic(pathOf(index + 1), encodeSignatureBlob(signature), { mode: 0o644 })
@@ -52,6 +49,41 @@ export async function writeLookaside(base: string, reference: QualifiedReference
     if (cause instanceof TpodError) throw cause
     throw new TpodError('LOOKASIDE_FAILED', `write signatures to ${base}: ${errorMessage(cause)}`, { cause })
   }
+}
+
+/**
+ * Adds one signature after those that are there and returns the path of its file; two that add at once get a number
+ * each. Throws LOOKASIDE_FAILED.
+ */
+export async function appendToLookaside(base: string, reference: QualifiedReference, manifestDigest: string, signature: Signature): Promise<string> {
+  try {
+    for (let number = 1; ; number++) {
+      const path = writablePath(base, reference, manifestDigest, number)
+      if (number === 1) await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+      if (number > maxSignatures) throw new TpodError('LOOKASIDE_FAILED', `write signature to ${path}: there are ${maxSignatures} already`)
+      if ((await readSignatureFile(path)) !== undefined) continue
+      const temporary = `${path}.${randomUUID()}`
+      try {
+        await writeFileAtomic(temporary, encodeSignatureBlob(signature), { mode: 0o644 })
+        // Unlike a rename, a link replaces nothing.
+        await link(temporary, path)
+        return path
+      } catch (error) {
+        if (errorCode(error) !== 'EEXIST') throw error
+      } finally {
+        await unlink(temporary).catch(() => {})
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof TpodError) throw cause
+    throw new TpodError('LOOKASIDE_FAILED', `write signature to ${base}: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+function writablePath(base: string, reference: QualifiedReference, manifestDigest: string, number: number): string {
+  const url = signatureUrl(base, reference, manifestDigest, number, 'write')
+  if (url.protocol === 'file:') return filePath(url)
+  throw new TpodError('LOOKASIDE_FAILED', `Writing directly to a ${url.protocol.slice(0, -1)} lookaside ${shown(url)} is not supported`, { remedy: 'configure a lookaside-staging: file:///… in registries.d' })
 }
 
 function signatureUrl(base: string, reference: QualifiedReference, manifestDigest: string, number: number, verb: 'read' | 'write'): URL {

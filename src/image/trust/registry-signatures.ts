@@ -1,4 +1,5 @@
 /** All signatures of a registry's image, from wherever registries.d says: its lookaside storage, and attachments in the registry itself. */
+import { pathToFileURL } from 'node:url'
 import { findSignaturePlace, loadRegistriesD } from '../../config/registries-d.ts'
 import type { SignaturePlace } from '../../config/registries-d.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
@@ -50,5 +51,5 @@ async function placeOf({ reference, registriesDirectories }: RegistrySignaturePl
 }
 
 function defaultBase({ lookasideDirectory }: RegistrySignaturePlaces): string {
-  return `file://${encodeURI(lookasideDirectory ?? '/var/lib/containers/sigstore')}`
+  return pathToFileURL(lookasideDirectory ?? '/var/lib/containers/sigstore').href
 }

@@ -13,8 +13,8 @@ const scryptAsync = promisify<string | Uint8Array, Uint8Array, number, ScryptOpt
 
 /** containers/image and cosign of today know both; older ones the first alone. */
 const pemPattern = /-----BEGIN ENCRYPTED (COSIGN|SIGSTORE) PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END ENCRYPTED \1 PRIVATE KEY-----/
-/** What go-securesystemslib writes today; files may ask for more, up to the limits. */
-const defaultCost = { N: 65536, r: 8, p: 1 }
+/** What every version of cosign and skopeo reads: older ones refuse other numbers. Files may ask for more, up to the limits. */
+const defaultCost = { N: 32768, r: 8, p: 1 }
 const maxMemoryBytes = 512 * 1024 * 1024
 
 /** Throws SIGSTORE_KEY_INVALID for another kind of file, and for a wrong passphrase. */

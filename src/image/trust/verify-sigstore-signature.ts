@@ -30,8 +30,8 @@ export function parseSigstorePublicKey(pem: Uint8Array): KeyObject {
 export function verifySigstoreSignature(keys: readonly KeyObject[], payload: Uint8Array, annotations: Readonly<Record<string, string>>): SignaturePayload & { keyIndex: number } {
   const encoded = Object.hasOwn(annotations, sigstoreSignatureAnnotation) ? annotations[sigstoreSignatureAnnotation] : undefined
   if (encoded === undefined) throw new Error(`missing ${sigstoreSignatureAnnotation} annotation`)
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(encoded)) throw new Error('base64 decoding: illegal data')
-  const signature = Buffer.from(encoded, 'base64')
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(encoded.replace(/[\r\n]/g, ''))) throw new Error('base64 decoding: illegal data')
+  const signature = Buffer.from(encoded.replace(/[\r\n]/g, ''), 'base64')
   const keyIndex = keys.findIndex((key) => isSignedBy(key, payload, signature))
   if (keyIndex < 0) throw new Error('cryptographic signature verification failed: none of the trusted keys made it')
   return { ...parsePayload('sigstore', payload), keyIndex }
