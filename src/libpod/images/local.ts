@@ -60,10 +60,18 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
   }
   const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
+  if (options.dryRun !== true && (options.filters ?? []).length === 0) await pruneInterruptedPulls(engine)
   if (buildCache !== true) return { images }
   const { pruneBuildCache } = await import('./build-cache.ts')
   const cache = await pruneBuildCache(engine.options.hostEnv['TMPDIR'] || '/var/tmp', { dryRun: options.dryRun ?? false })
   return { images, ...(cache === undefined ? {} : { buildCache: cache }) }
+}
+
+/** No image, so nothing that is listed: what pulls that nobody repeated have left. */
+async function pruneInterruptedPulls({ store }: Engine): Promise<void> {
+  const [{ prunePartialBlobs }, { pruneOrphanLayers }] = await Promise.all([import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts')])
+  await prunePartialBlobs(store, { olderThanMs: 0 })
+  await pruneOrphanLayers(store)
 }
 
 export type DiffKind = 'image' | 'container' | 'any'
@@ -93,7 +101,7 @@ async function layerOf(engine: Engine, nameOrId: string, kind: DiffKind): Promis
     })
     if (found?.image.layer !== undefined && found.image.layer !== '') return found.image.layer
     if (found !== undefined) throw new TpodError('IMAGE_HAS_NO_LAYERS', `compare image ${nameOrId}: it has no layers`)
-    if (kind === 'image') throw notFound(nameOrId, 'image not known')
+    if (kind === 'image') throw notFound(nameOrId, `${nameOrId}: image not known`)
   }
   const container = await engine.store.findContainer(nameOrId)
   if (container !== undefined) return container.layer
