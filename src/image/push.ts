@@ -28,11 +28,11 @@ export interface PushedImage {
  * transport it is a name on a registry. Layers are compressed while they are sent; those that the destination has are
  * not read. An interrupted push to a registry leaves what arrived, for the next one to find. Holds no lock.
  *
- * Throws NO_SUCH_IMAGE, IMAGE_IS_LIST, BAD_IMAGE_NAME, BAD_REFERENCE, REGISTRY_*, and what the destination's transport throws.
+ * A manifest list goes with all its images. Throws NO_SUCH_IMAGE, BAD_IMAGE_NAME, BAD_REFERENCE, REGISTRY_*, and what the destination's transport throws.
  */
 export async function pushImage(context: ImageContext, name: string, destination: string | undefined, options: PushOptions = {}): Promise<PushedImage> {
   const local = await getLocalImage(context.store, context.registries, localName(name))
-  if (isManifestList(local.image)) throw new TpodError('IMAGE_IS_LIST', `push ${name}: it is a manifest list`, { remedy: `push it with its images: tpod manifest push --all ${name}` })
+  if (isManifestList(local.image)) return pushList(context, local, destination, options)
   const { format, compression, removeSignatures, signers, parallelLayers, ...endpoint } = options
   const target = destinationName(local, destination)
   const source = storageImageSource(context.store, local.image, local.isById ? {} : await parseStorageReference(context.store, local.resolvedName))
@@ -52,6 +52,23 @@ export async function pushImage(context: ImageContext, name: string, destination
   } finally {
     await Promise.all([opened.close(), source.close()])
   }
+}
+
+async function pushList(context: ImageContext, local: LocalImage, destination: string | undefined, options: PushOptions): Promise<PushedImage> {
+  const [{ getStoredList }, { pushStoredList }] = await Promise.all([import('./manifest-list/stored-list.ts'), import('./manifest-list/push-list.ts')])
+  const { format, compression, removeSignatures, signers, parallelLayers, ...endpoint } = options
+  const target = destinationName(local, destination)
+  const { manifest } = await pushStoredList(context, await getStoredList(context.store, context.registries, local.image.id), target, {
+    endpoint,
+    ...(format === undefined ? {} : { format }),
+    ...(compression === undefined ? {} : { compression }),
+    ...(removeSignatures === undefined ? {} : { removeSignatures }),
+    ...(signers === undefined ? {} : { signers }),
+    ...(parallelLayers === undefined ? {} : { parallelLayers }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  })
+  return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
 }
 
 /** The source may be written with its transport. */

@@ -54,10 +54,10 @@ test('the default file is the one in the runtime directory; REGISTRY_AUTH_FILE c
 
 test('wrong credentials store nothing; old ones stay', () => {
   login(['-u', 'someone', '--password-stdin', registry], secret)
-  const before = readFileSync(authFile, 'utf8')
+  const former = readFileSync(authFile, 'utf8')
   const wrong = login(['-u', 'someone', '--password-stdin', registry], 'wrong')
   assert.deepEqual([wrong.code, wrong.stderr], [125, `Error: logging into "${registry}": invalid username/password\n`])
-  assert.equal(readFileSync(authFile, 'utf8'), before)
+  assert.equal(readFileSync(authFile, 'utf8'), former)
   host.tpodOk(['logout', '--authfile', authFile, registry])
 })
 

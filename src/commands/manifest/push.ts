@@ -1,9 +1,11 @@
+import { askPassphrase } from '../../cli/ask-passphrase.ts'
 import { BaseCommand } from '../../cli/base-command.ts'
+import { signFlags } from '../../cli/flags/copy.ts'
 import { listAccess, listAccessFlags } from '../../cli/flags/list-access.ts'
+import { pushRequest } from '../../cli/flags/push.ts'
 import { arg, bool, integer, text } from '../../cli/options.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { terminalColumns } from '../../cli/terminal.ts'
-import type { CopyOptions, ManifestFormat } from '../../image/copy/types.ts'
 import { pushManifestList } from '../../libpod/images/manifest-lists.ts'
 
 export default class ManifestPush extends BaseCommand {
@@ -16,7 +18,7 @@ export default class ManifestPush extends BaseCommand {
     destination: arg('destination', 'transport:details, or a name in a registry'),
   }
   static override flags = {
-    ...listAccessFlags,
+    ...listAccessFlags, ...signFlags,
     all: bool('also push the images in the list', { default: true }),
     'compression-format': text('compression format to use', { options: ['gzip', 'zstd'] }),
     'compression-level': integer('compression level to use'),
@@ -33,27 +35,18 @@ export default class ManifestPush extends BaseCommand {
     const { args: { list, destination }, flags } = await this.parse(ManifestPush)
     if (list === '') throw this.usageError('invalid image name ""')
     if (destination === '') throw this.usageError('invalid destination ""')
+    // As podman: a format that is asked for is for layers that are compressed already, too.
+    const force = this.given.has('force-compression') ? flags['force-compression'] : flags['compression-format'] !== undefined
+    const request = pushRequest({ ...flags, 'force-compression': force })
     const engine = await this.openEngine()
     const columns = terminalColumns(2)
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
-    const format = flags['compression-format'] as 'gzip' | 'zstd' | undefined
-    const compression: CopyOptions['compression'] = format === undefined && flags['compression-level'] === undefined ? undefined : {
-      format: format ?? 'gzip',
-      ...(flags['compression-level'] === undefined ? {} : { level: flags['compression-level'] }),
-      force: this.given.has('force-compression') ? flags['force-compression'] : format !== undefined,
-    }
     try {
-      const digest = await pushManifestList(engine, list as string, destination ?? (list as string), {
-        ...listAccess(flags, this.given, this.signal),
-        all: flags.all, remove: flags.rm || flags.purge, removeSignatures: flags['remove-signatures'],
-        signal: this.signal, onProgress: progress.onProgress,
-        ...(flags.format === undefined ? {} : { format: (flags.format === 'docker' ? 'v2s2' : flags.format) as ManifestFormat }),
-        ...(compression === undefined ? {} : { compression }),
+      await pushManifestList(engine, list as string, destination ?? (list as string), {
+        ...listAccess(flags, this.given, this.signal), ...request,
+        all: flags.all, remove: flags.rm || flags.purge, signal: this.signal, onProgress: progress.onProgress,
+        askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
       })
-      if (flags.digestfile !== undefined) {
-        const { writeFile } = await import('node:fs/promises')
-        await writeFile(flags.digestfile, digest)
-      }
     } finally {
       progress.finish()
     }

@@ -7,6 +7,7 @@ import type { ListDocument, ListEntry } from '../../image/manifest-list/list-doc
 import { changeStoredList, createStoredList, getStoredList } from '../../image/manifest-list/stored-list.ts'
 import type { StoredList } from '../../image/manifest-list/stored-list.ts'
 import type { RemovedImage } from '../../image/remove.ts'
+import type { SigningKeys } from '../../image/trust/open-signers.ts'
 import type { EndpointOptions } from '../../image/types.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { formatReference } from '../../oci/reference.ts'
@@ -48,6 +49,12 @@ export interface PushListOptions extends ListAccess, Omit<CopyOptions, 'instance
   all?: boolean
   /** Remove the list after it was pushed. */
   remove?: boolean
+  /** The digest of what was pushed is written there, before the list is removed. */
+  digestFile?: string
+  /** Keys to sign the list and its images with, beside `signers`. */
+  signing?: SigningKeys
+  /** Asks for a sigstore key's passphrase where no file has it; absent: refused. */
+  askPassphrase?: (keyFile: string) => Promise<string>
 }
 
 /** Gives the list's id. Throws IMAGE_NAME_IN_USE; images that cannot be added leave the list without them, as podman's. */
@@ -147,13 +154,23 @@ export async function inspectManifestList(engine: Engine, name: string, { endpoi
 
 /** Copies the list, and its images, to `destination` (`transport:details`, or a reference in a registry). Gives the digest there. */
 export async function pushManifestList(engine: Engine, listName: string, destination: string, options: PushListOptions = {}): Promise<string> {
-  const { authFile, credentials, remove, ...push } = options
+  const { authFile, credentials, remove, digestFile, signing, askPassphrase, ...push } = options
   const stored = await getStoredList(engine.store, registriesOf(engine), listName)
   const [{ pushStoredList }, { parseImageName, transportOf }] = await Promise.all([import('../../image/manifest-list/push-list.ts'), import('../../image/transports/image-name.ts')])
   const name = parseImageName(transportOf(destination) === undefined ? `docker://${destination}` : destination)
-  const { manifest } = await pushStoredList(imageContext(engine, { authFile, credentials }), stored, name, push)
+  const signers = signing === undefined ? [] : await (await import('../../image/trust/open-signers.ts')).openSigners(signing, {
+    env: engine.options.hostEnv, creator: engine.options.userAgent ?? 'tpod',
+    ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(push.signal === undefined ? {} : { signal: push.signal }),
+  })
+  const { manifest: { digest } } = await pushStoredList(imageContext(engine, { authFile, credentials }), stored, name, { ...push, signers: [...push.signers ?? [], ...signers] })
+  if (digestFile !== undefined) {
+    const { writeFile } = await import('node:fs/promises')
+    await writeFile(digestFile, digest).catch((cause: unknown) => {
+      throw new TpodError('DIGEST_FILE', `write digest to file ${digestFile}: ${errorMessage(cause)}`, { cause })
+    })
+  }
   if (remove === true) await engine.store.deleteImage(stored.image.id)
-  return manifest.digest
+  return digest
 }
 
 /** One outcome per name: NO_SUCH_IMAGE (not with `ignore`), NOT_A_MANIFEST_LIST. The lists' images stay. */
