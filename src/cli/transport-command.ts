@@ -1,5 +1,6 @@
 /** Base of the commands that reach images without an engine: what skopeo has, under either name. */
 import { TpodError } from '../errors/tpod-error.ts'
+import type { OpenSignersOptions } from '../image/trust/open-signers.ts'
 import type { EndpointOptions, TransportContext } from '../image/types.ts'
 import { credentialsFor, openTransportContext } from '../libpod/transport-context.ts'
 import { BaseCommand } from './base-command.ts'
@@ -46,6 +47,14 @@ export abstract class TransportCommand extends BaseCommand {
       ...options,
       ...(credentials === undefined ? {} : { credentials: credentialsFor(this.context.env, context.registries, credentials) }),
       signal: this.signal,
+    }
+  }
+
+  /** What makes signatures beside their keys; a passphrase is asked for where no file has it. */
+  protected signContext(): OpenSignersOptions {
+    return {
+      env: this.context.env, signal: this.signal, creator: `tpod/${version}`,
+      askPassphrase: async (prompt) => (await import('./ask.ts')).askPassword(prompt, this.signal),
     }
   }
 

@@ -4,7 +4,8 @@ import type { CopyOptions, CopyResult } from './copy/types.ts'
 import type { OnPullProgress } from './progress.ts'
 import type { ImageName } from './transports/image-name.ts'
 import type { QualifiedReference } from '../oci/reference.ts'
-import type { EndpointOptions, Signer, TransportContext } from './types.ts'
+import type { OpenSignersOptions, SigningKeys } from './trust/open-signers.ts'
+import type { EndpointOptions, TransportContext } from './types.ts'
 
 export interface CopyBetweenOptions extends Pick<CopyOptions, 'preserveDigests' | 'format' | 'compression' | 'removeSignatures' | 'parallelLayers'> {
   source?: EndpointOptions
@@ -13,12 +14,9 @@ export interface CopyBetweenOptions extends Pick<CopyOptions, 'preserveDigests' 
   all?: boolean
   /** `system`, `all` or `index-only`. */
   multiArch?: string
-  /** Fingerprint of a GPG key. */
-  signBy?: string
-  signBySigstorePrivateKey?: string
-  signPassphraseFile?: string
-  /** Asks for a sigstore key's passphrase where no file has it; absent: refused. */
-  askPassphrase?: (keyFile: string) => Promise<string>
+  signing?: SigningKeys
+  /** For `signing`. */
+  signContext?: OpenSignersOptions
   signIdentity?: string
   /** The digest of what was written is written there. */
   digestFile?: string
@@ -63,7 +61,8 @@ function named(end: string, text: string, parse: (text: string) => ImageName): I
 
 async function optionsOf(context: TransportContext, options: CopyBetweenOptions): Promise<CopyOptions> {
   const { preserveDigests, format, compression, removeSignatures, parallelLayers, signal, onProgress } = options
-  const signers = await signersOf(options, context.userAgent)
+  const { signing, signContext } = options
+  const signers = signing === undefined ? [] : await (await import('./trust/open-signers.ts')).openSigners(signing, signContext)
   const instances = instancesOf(options)
   return {
     instances,
@@ -90,16 +89,6 @@ async function identityOf(text: string): Promise<QualifiedReference> {
   } catch (cause) {
     throw new TpodError('BAD_FLAG', `Could not parse --sign-identity: ${errorMessage(cause)}`, { cause })
   }
-}
-
-async function signersOf({ signBy, signBySigstorePrivateKey, signPassphraseFile, askPassphrase, signal }: CopyBetweenOptions, creator: string | undefined): Promise<Signer[]> {
-  if (signBy === undefined && signBySigstorePrivateKey === undefined) return []
-  const { openSigners } = await import('./trust/open-signers.ts')
-  const keys = {
-    ...(signBy === undefined ? {} : { gpgKey: signBy }), ...(signBySigstorePrivateKey === undefined ? {} : { sigstoreKeyFile: signBySigstorePrivateKey }),
-    ...(signPassphraseFile === undefined ? {} : { passphraseFile: signPassphraseFile }),
-  }
-  return openSigners(keys, { ...(creator === undefined ? {} : { creator }), ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(signal === undefined ? {} : { signal }) })
 }
 
 async function writeDigest(path: string, digest: string): Promise<void> {

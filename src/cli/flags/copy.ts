@@ -23,7 +23,7 @@ export const encryptionFlags = {
   'encryption-key': csv('*Experimental* key with the encryption protocol to use needed to encrypt the image (e.g. jwe:/path/to/key.pem)'),
 }
 
-type CopyRequest = Pick<CopyBetweenOptions, 'all' | 'format' | 'preserveDigests' | 'removeSignatures' | 'compression' | 'signBy' | 'signBySigstorePrivateKey' | 'signPassphraseFile'>
+type CopyRequest = Pick<CopyBetweenOptions, 'all' | 'format' | 'preserveDigests' | 'removeSignatures' | 'compression' | 'signing'>
 
 /** What the library takes of these flags, and of those about compression. Throws BAD_FLAG. */
 export function copyRequest(flags: FlagValues): CopyRequest {
@@ -41,9 +41,12 @@ export function copyRequest(flags: FlagValues): CopyRequest {
     removeSignatures: flags['remove-signatures'] === true,
     ...compressionOf(flags),
     ...(format === undefined ? {} : { format }),
-    ...(signBy === undefined ? {} : { signBy }),
-    ...(sigstore === undefined ? {} : { signBySigstorePrivateKey: sigstore }),
-    ...(passphrase === undefined ? {} : { signPassphraseFile: passphrase }),
+    ...(signBy === undefined && sigstore === undefined ? {} : {
+      signing: {
+        ...(signBy === undefined ? {} : { gpgKey: signBy }), ...(sigstore === undefined ? {} : { sigstoreKeyFile: sigstore }),
+        ...(passphrase === undefined ? {} : { passphraseFile: passphrase }),
+      },
+    }),
   }
 }
 
@@ -56,8 +59,9 @@ function compressionOf(flags: FlagValues): Pick<CopyRequest, 'compression'> {
   if (word === 'zstd:chunked' || word === 'bzip2' || word === 'xz') {
     throw new TpodError('UNSUPPORTED_COMPRESSION', `compress layers with ${word}: not supported`, { remedy: 'choose gzip or zstd' })
   }
-  const format = word === 'zstd' ? 'zstd' : 'gzip'
-  return { compression: { format, ...(level === undefined ? {} : { level }), ...(force ? { force } : {}) } }
+  // A format that is asked for by name holds for layers that have another one, too.
+  const isNamed = word !== undefined
+  return { compression: { format: word === 'zstd' ? 'zstd' : 'gzip', ...(level === undefined ? {} : { level }), ...(isNamed ? { force: true } : {}) } }
 }
 
 /** Nothing is moved in the clear that somebody wanted encrypted. Throws ENCRYPTION_UNSUPPORTED. */

@@ -3,6 +3,7 @@ import { authfileFlag, deprecatedTlsFlag, destinationFlags, destinationOptions, 
 import { copyFlags, copyRequest, encryptionFlags, refuseEncryption, signFlags } from '../../cli/flags/copy.ts'
 import { transportFlags } from '../../cli/flags/transport-context.ts'
 import { args, bool, text, uint } from '../../cli/options.ts'
+import { writeError } from '../../cli/output.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { terminalColumns } from '../../cli/terminal.ts'
 import { TransportCommand } from '../../cli/transport-command.ts'
@@ -39,15 +40,18 @@ containers-storage, dir, docker, docker-archive, docker-daemon, oci, oci-archive
     }
     const columns = terminalColumns(2)
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
+    if (!flags.quiet) writeError('Getting image source signatures\n')
     const { copyBetween } = await import('../../image/copy-between.ts')
     try {
       await copyBetween(context, from, to, {
-        source, destination, ...copyRequest(flags), signal: this.signal, onProgress: progress.onProgress, askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
+        source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress: progress.onProgress, askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
         ...(flags['multi-arch'] === undefined ? {} : { multiArch: flags['multi-arch'] }),
         ...(flags['image-parallel-copies'] ? { parallelLayers: flags['image-parallel-copies'] } : {}),
         ...(flags['sign-identity'] === undefined ? {} : { signIdentity: flags['sign-identity'] }),
         ...(flags.digestfile === undefined ? {} : { digestFile: flags.digestfile }),
       })
+      progress.finish()
+      if (!flags.quiet) writeError('Storing signatures\n')
     } finally {
       progress.finish()
     }

@@ -50,7 +50,7 @@ A YAML source has a mapping per registry: images (tags and digests), images-by-t
     const { syncImages } = await import('../../image/sync/sync-images.ts')
     try {
       await syncImages(context, {
-        sourceKind, destinationKind, from, to, ...copyRequest(flags),
+        sourceKind, destinationKind, from, to, ...copyRequest(flags), signContext: this.signContext(),
         source: this.endpoint(context, flags, 'src-'), destination: this.endpoint(context, flags, 'dest-'),
         scoped: flags.scoped, dryRun: flags['dry-run'], keepGoing: flags['keep-going'], parallel: Math.max(1, flags.parallel ?? 1),
         ...(flags['append-suffix'] === undefined ? {} : { appendSuffix: flags['append-suffix'] }),

@@ -80,8 +80,8 @@ async function copyOne(run: SyncRun, image: SyncImage, target: string): Promise<
 }
 
 function copyOptions(request: SyncRequest, image: SyncImage): CopyBetweenOptions {
-  const { source, destination, all, format, preserveDigests, removeSignatures, signBy, signBySigstorePrivateKey, signPassphraseFile, signal, onProgress } = request
-  const given = { destination, all, format, preserveDigests, removeSignatures, signBy, signBySigstorePrivateKey, signPassphraseFile, signal, onProgress }
+  const { source, destination, all, format, preserveDigests, removeSignatures, signing, signContext, signal, onProgress } = request
+  const given = { destination, all, format, preserveDigests, removeSignatures, signing, signContext, signal, onProgress }
   return { ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)), source: { ...source, ...image.endpoint } }
 }
 
