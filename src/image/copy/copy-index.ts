@@ -65,7 +65,7 @@ async function copyInstances(task: CopyTask, manifests: readonly Descriptor[], c
 async function putIndex({ top, destination, platform, options: { signal } }: CopyTask, index: ImageIndex, types: readonly string[], isChanged: boolean): Promise<RawManifest> {
   const refusals: string[] = []
   for (const [place, type] of types.entries()) {
-    const raw = type === index.mediaType && !isChanged ? top : serializeIndex(index, type, platform, top)
+    const raw = type === index.mediaType && !isChanged ? { ...top, mediaType: type } : serializeIndex(index, type, platform, top)
     try {
       await destination.putManifest(raw, { isInstance: false, ...(signal === undefined ? {} : { signal }) })
       return raw

@@ -40,7 +40,8 @@ export function parseSourceImage(raw: RawManifest, what: string): SourceImage {
   }
   const manifest = parseManifest(raw.bytes, raw.mediaType, what)
   if (manifest.kind === 'index') throw new TpodError('BAD_MANIFEST', `read manifest of ${what}: an index within an index is not supported`)
-  return { raw, format: manifest.mediaType === ociManifest ? 'oci' : 'v2s2', manifest, config: manifest.config, layers: manifest.layers.map(layerOf) }
+  // A directory doesn't say of what type its documents are; a destination must.
+  return { raw: { ...raw, mediaType: manifest.mediaType }, format: manifest.mediaType === ociManifest ? 'oci' : 'v2s2', manifest, config: manifest.config, layers: manifest.layers.map(layerOf) }
 }
 
 export function layerOf({ digest, size, mediaType, urls, annotations }: Descriptor): SourceLayer {

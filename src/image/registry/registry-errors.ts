@@ -62,6 +62,7 @@ export async function statusError(what: string, response: HttpResponse, missing:
   const complaint = { status, ...(await registryMessage(response)) }
   // The words that scripts for skopeo and podman look for, whatever the registry's own are.
   if (status === 401 && /^(?:authentication required)?$/i.test(complaint.message)) complaint.message = 'unauthorized: authentication required'
+  if (status === 404 && complaint.message === 'manifest unknown') complaint.message = 'manifest unknown: manifest unknown'
   const suffix = `${response.proxy === undefined ? '' : ` (through proxy ${response.proxy.shown})`}${complaint.message === '' ? '' : `: ${complaint.message}`}`
   const refuse = (code: string, why: string, remedy?: string): RegistryRefusal => new RegistryRefusal(code, `${what}: ${why}${suffix}`, complaint, remedy)
   if (status === 401) return refuse('REGISTRY_UNAUTHORIZED', `${host} wants a login (401)`, `podman login ${host}, or --creds USER:PASSWORD; check the name too`)
