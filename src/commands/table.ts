@@ -5,9 +5,11 @@ export const commandTable: CommandTable = {
   groups: [
     { path: 'container', summary: 'Manage containers' },
     { path: 'image', summary: 'Manage images' },
+    { path: 'image trust', summary: 'Manage container image trust policy' },
     { path: 'manifest', summary: 'Manipulate manifest lists and image indexes' },
     { path: 'network', summary: 'Manage networks' },
     { path: 'system', summary: 'Manage tpod' },
+    { path: 'trust', summary: 'Manage container image trust policy' },
     { path: 'volume', summary: 'Manage volumes' },
   ],
   commands: [
@@ -56,6 +58,10 @@ export const commandTable: CommandTable = {
     { path: 'rmi', aliases: ['image rm', 'image remove'], summary: 'Removes one or more images from local storage', load: () => import('./image/rm.ts') },
     { path: 'search', aliases: ['image search'], summary: 'Search registry for image', load: () => import('./image/search.ts') },
     { path: 'save', aliases: ['image save'], summary: 'Save image(s) to an archive', load: () => import('./image/save.ts') },
+    { path: 'image sign', aliases: [], summary: 'Sign an image', load: () => import('./image/sign.ts') },
+    { path: 'trust explain', aliases: ['image trust explain'], summary: 'Explain which rule decides whether an image is trusted, and why', load: () => import('./trust/explain.ts') },
+    { path: 'image trust set', aliases: ['trust set'], summary: 'Set default trust policy or a new trust policy for a registry', load: () => import('./trust/set.ts') },
+    { path: 'image trust show', aliases: ['trust show'], summary: 'Display trust policy for the system', load: () => import('./trust/show.ts') },
     { path: 'tag', aliases: ['image tag'], summary: 'Add an additional name to a local image', load: () => import('./image/tag.ts') },
     { path: 'untag', aliases: ['image untag'], summary: 'Remove a name from a local image', load: () => import('./image/untag.ts') },
     { path: 'manifest add', aliases: [], summary: 'Add images to a manifest list or image index', load: () => import('./manifest/add.ts') },

@@ -2,8 +2,6 @@
 import { readFile } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
-import { formatReference } from '../oci/reference.ts'
-import type { QualifiedReference } from '../oci/reference.ts'
 import { exactMembers, isJsonObject, parseStrictJson } from '../text/strict-json.ts'
 import { parseRequirement } from './policy-requirements.ts'
 import type { PolicyRequirement } from './policy-requirements.ts'
@@ -108,18 +106,4 @@ function parseRequirements(value: unknown): readonly PolicyRequirement[] {
 function objectOf(value: unknown): Record<string, unknown> {
   if (!isJsonObject(value)) throw new Error('JSON object expected')
   return value
-}
-
-/** Of a registry image, as far as no signature is needed. Throws POLICY_REJECTED, or POLICY_UNSUPPORTED where a signature would have to be verified. */
-export function checkPolicy(policy: Policy, transport: string, reference: QualifiedReference): void {
-  const parts = reference.name.split('/')
-  const labels = reference.domain.replace(/:\d+$/, '').split('.')
-  const scopes = [formatReference(reference), ...parts.map((_, above) => parts.slice(0, parts.length - above).join('/')), ...labels.slice(1).map((_, at) => '*.' + labels.slice(at + 1).join('.'))]
-  const { scope, requirements } = findRule(policy, transport, scopes)
-  for (const { type } of requirements) {
-    if (type === 'insecureAcceptAnything') continue
-    const where = `signature policy ${policy.path} (${scope})`
-    if (type === 'reject') throw new TpodError('POLICY_REJECTED', `pull ${formatReference(reference)}: rejected by ${where}`, { remedy: 'allow the image in the policy file if you trust it' })
-    throw new TpodError('POLICY_UNSUPPORTED', `pull ${formatReference(reference)}: ${where} requires ${type}, which this version cannot verify`, { remedy: 'pull with podman or skopeo, or allow the image in the policy file' })
-  }
 }
