@@ -121,9 +121,7 @@ test('with a helper the secret is in no argument, environment, file, message or 
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
   child.stdin?.end(secret)
   const seen = new Set<string>()
-  let isRunning = true
-  void ended.then(() => (isRunning = false))
-  while (isRunning) {
+  while (child.exitCode === null && child.signalCode === null) {
     for (const text of processTexts()) {
       assert.ok(!text.includes(secret), text)
       if (text.includes('docker-credential-slow')) seen.add('helper')

@@ -61,7 +61,12 @@ async function readPlatform(source: ImageSource, manifest: ImageManifest, signal
   const { digest, size } = manifest.config
   if (size > maxConfigBytes) throw new TpodError('BAD_CONFIG', `read config of ${source.description}: larger than ${maxConfigBytes} bytes`)
   const chunks: Uint8Array[] = []
-  for await (const chunk of source.getBlob(digest, { sizeBytes: size, ...(signal === undefined ? {} : { signal }) })) chunks.push(Uint8Array.from(chunk))
+  let length = 0
+  for await (const chunk of source.getBlob(digest, { sizeBytes: size, ...(signal === undefined ? {} : { signal }) })) {
+    length += chunk.length
+    if (length > size) throw new TpodError('DIGEST_MISMATCH', `read config of ${source.description}: larger than its manifest says`)
+    chunks.push(Uint8Array.from(chunk))
+  }
   const bytes = Buffer.concat(chunks)
   if (digestOf(bytes) !== digest) throw new TpodError('DIGEST_MISMATCH', `read config of ${source.description}: its digest is not ${digest}`)
   let config: Record<string, unknown>
