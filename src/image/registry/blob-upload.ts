@@ -43,6 +43,8 @@ const windowBytes = 8 * 1024 * 1024
 const chunkWhenRefused = 8 * 1024 * 1024
 /** Up to here a blob is read whole and goes up in one request. */
 const smallBytes = 256 * 1024
+/** However often new bytes come in between, an upload that breaks more often than this is given up. */
+const maxBreaks = 50
 /** How long an interrupted upload may take to be ended in order, ms. */
 const graceMs = 3_000
 /** Until a registry has hashed and moved a blob, times the stall time. */
@@ -130,7 +132,7 @@ class BlobUpload {
     const { attempts, retryDelayMs, onRetry, client } = this.context
     let session = (await this.remembered()) ?? begun ?? (await startUpload(client, this.what, this.blob.signal))
     let fruitless = 0
-    for (;;) {
+    for (let breaks = 1; ; breaks++) {
       const before = session.offset
       try {
         return await this.sendAll(session)
@@ -139,7 +141,7 @@ class BlobUpload {
         if (this.bytes.failure !== undefined) throw this.bytes.failure.error
         await this.learnFrom(error, session)
         fruitless = session.offset > before ? 1 : fruitless + 1
-        if (fruitless >= attempts) throw finalError(error, this.what)
+        if (fruitless >= attempts || breaks >= maxBreaks) throw finalError(error, this.what)
         await waitToRetry(error, fruitless, { delayMs: retryDelayMs, attempts, ...withSignal(this.blob.signal), ...(onRetry === undefined ? {} : { onRetry: (why, attempt, delayMs) => onRetry(this.what, why, attempt, delayMs) }) })
         session = (await this.whereItStands(session)) ?? (await startUpload(client, this.what, this.blob.signal))
       }
@@ -149,8 +151,9 @@ class BlobUpload {
   private async remembered(): Promise<UploadSession | undefined> {
     const location = this.key === undefined ? undefined : await this.context.records!.find(this.context.repository, this.key)
     if (location === undefined) return undefined
-    const session = await this.whereItStands({ location, offset: 0 })
-    return session === undefined || session.offset === 0 ? undefined : { ...session, isResumed: true }
+    // Whatever is wrong with it, a new one may do.
+    const session = await this.whereItStands({ location, offset: 0 }).catch(() => throwIfAborted(this.blob.signal))
+    return !session || session.offset === 0 ? undefined : { ...session, isResumed: true }
   }
 
   private async sendAll(session: UploadSession): Promise<StoredBlob> {
@@ -194,7 +197,9 @@ class BlobUpload {
       })
       response.discard()
       session.location = client.addressIn(response, 'location', this.what) ?? session.location
+      const before = session.offset
       session.offset = endOfRange(response) ?? bytes.offset
+      if (session.offset <= before && bytes.offset > before) throw new TpodError('BROKEN_TRANSFER', `${session.location.host} has kept nothing of ${bytes.offset - before} bytes`)
     } finally {
       grace?.end()
     }
@@ -280,9 +285,9 @@ class BlobUpload {
   }
 }
 
-/** `Range: 0-N`, also without its first number; 0-0 is how docker's registry writes "nothing". */
+/** `Range: 0-N`; 0-0 is how docker's registry writes "nothing". */
 function endOfRange(response: HttpResponse): number | undefined {
-  const match = /^(?:bytes[= ])?0?-(\d{1,15})$/.exec(headerOf(response, 'range'))
+  const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(headerOf(response, 'range'))
   if (match === null) return undefined
   const last = Number(match[1])
   return last === 0 ? 0 : last + 1

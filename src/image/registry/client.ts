@@ -139,6 +139,7 @@ async function sendOnce(session: Session, request: RegistryRequest): Promise<Htt
 }
 
 async function sendToRegistry(session: Session, request: RegistryRequest, authorization: string | undefined): Promise<HttpResponse> {
+  if (request.path instanceof URL) return sendToAddress(session, request, request.path, authorization)
   if (session.scheme !== undefined) return followRedirects(session, request, session.scheme, authorization)
   // An insecure registry: HTTPS with any certificate is still better than none, so it is tried first.
   try {
@@ -151,6 +152,14 @@ async function sendToRegistry(session: Session, request: RegistryRequest, author
   const response = await followRedirects(session, request, 'http:', authorization)
   session.scheme = 'http:'
   return response
+}
+
+/** An address that the registry gave, perhaps in an earlier run: it says nothing of the scheme of others. */
+function sendToAddress(session: Session, request: RegistryRequest, address: URL, authorization: string | undefined): Promise<HttpResponse> {
+  if (address.protocol === 'http:' && !session.options.tls.insecure) {
+    throw new TpodError('REGISTRY_TLS', `${request.what}: ${address.host} is to be reached in plain HTTP`, { remedy: '--tls-verify=false if you accept that' })
+  }
+  return followRedirects(session, request, session.scheme ?? address.protocol, authorization)
 }
 
 /** Behind a proxy for plain HTTP alone the registry's name may be unknown here, or its network out of reach. */
