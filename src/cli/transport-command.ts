@@ -54,7 +54,7 @@ export abstract class TransportCommand extends BaseCommand {
   protected signContext(): OpenSignersOptions {
     return {
       env: this.context.env, signal: this.signal, creator: `tpod/${version}`,
-      askPassphrase: async (prompt) => (await import('./ask.ts')).askPassword(prompt, this.signal),
+      askPassphrase: async (keyFile) => (await import('./ask-passphrase.ts')).askPassphrase(keyFile, this.signal),
     }
   }
 

@@ -1,4 +1,3 @@
-import { askPassphrase } from '../../cli/ask-passphrase.ts'
 import { authfileFlag, deprecatedTlsFlag, destinationFlags, destinationOptions, endpointFlags, transportRetryFlags } from '../../cli/flags/endpoints.ts'
 import { copyFlags, copyRequest, encryptionFlags, refuseEncryption, signFlags } from '../../cli/flags/copy.ts'
 import { transportFlags } from '../../cli/flags/transport-context.ts'
@@ -44,7 +43,7 @@ containers-storage, dir, docker, docker-archive, docker-daemon, oci, oci-archive
     const { copyBetween } = await import('../../image/copy-between.ts')
     try {
       await copyBetween(context, from, to, {
-        source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress: progress.onProgress, askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
+        source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress: progress.onProgress,
         ...(flags['multi-arch'] === undefined ? {} : { multiArch: flags['multi-arch'] }),
         ...(flags['image-parallel-copies'] ? { parallelLayers: flags['image-parallel-copies'] } : {}),
         ...(flags['sign-identity'] === undefined ? {} : { signIdentity: flags['sign-identity'] }),
