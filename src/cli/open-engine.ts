@@ -3,6 +3,7 @@ import { openDefaultEngine } from '../libpod/open-default-engine.ts'
 import type { Engine } from '../libpod/engine.ts'
 import type { CommandContext } from './base-command.ts'
 import type { GlobalValues } from './global-flags.ts'
+import { printWarning } from './output.ts'
 import { version } from './version.ts'
 
 /** Throws BAD_CONFIG, STORE_CORRUPT and the like; nothing is created by opening. */
@@ -18,5 +19,6 @@ export async function openCliEngine(globals: GlobalValues, context: Pick<Command
     ...(globals.volumepath === undefined ? {} : { volumePath: globals.volumepath }),
     ...(globals.conmon === undefined ? {} : { conmon: globals.conmon }),
     userAgent: `tpod/${version}`,
+    onWarning: (warning) => printWarning(`Warning: ${warning}`),
   })
 }

@@ -28,6 +28,8 @@ export interface DefaultEngineOptions {
   conmon?: string
   /** Sent to registries. */
   userAgent?: string
+  /** Told of configured things that are left out, such as an additional image store that is away; absent: an error, when one is needed. */
+  onWarning?: (warning: string) => void
 }
 
 /**
@@ -47,7 +49,7 @@ export async function openDefaultEngine(options: DefaultEngineOptions = {}): Pro
     }),
   ])
   return openEngine({
-    store, config, hostEnv: env,
+    store: { ...store, ...optional('onWarning', options.onWarning) }, config, hostEnv: env,
     selfCommand: [...selfCommand(), ...repeatedFlags(options)],
     ...optional('runtime', runtime), ...optional('cgroupManager', cgroupManager), ...optional('userAgent', userAgent),
     loadRegistries: registriesOf(place),

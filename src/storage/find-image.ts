@@ -25,16 +25,6 @@ export function listImageRecords(context: StoreContext): ImageRecord[] {
   return [...images.values()]
 }
 
-/** An image that is here is found although a file server is away. */
-function withAllNames(context: StoreContext, image: ImageRecord): ImageRecord {
-  try {
-    return listImageRecords(context).find(({ id }) => id === image.id) ?? image
-  } catch (error) {
-    if (errorCode(error) !== 'IMAGE_STORE_UNREADABLE') throw error
-    return image
-  }
-}
-
 function withNames(image: ImageRecord, names: readonly string[]): ImageRecord {
   return (image.names ?? []).length === names.length ? image : { ...image, names: [...names] }
 }
@@ -46,7 +36,7 @@ function withNames(image: ImageRecord, names: readonly string[]): ImageRecord {
 export function findImageRecord(context: StoreContext, nameOrId: string): ImageRecord | undefined {
   const own = context.images.read()
   const quick = own.get(nameOrId) ?? own.findByName(nameOrId)
-  if (quick !== undefined) return context.options.additionalImageStores.length === 0 ? quick : withAllNames(context, quick)
+  if (quick !== undefined) return context.options.additionalImageStores.length === 0 ? quick : (listImageRecords(context).find(({ id }) => id === quick.id) ?? quick)
   const images = listImageRecords(context)
   const byName = images.find(image => image.id === nameOrId || image.names?.includes(nameOrId))
   return byName ?? findByDigest(images, nameOrId) ?? findByPrefix(images, nameOrId)

@@ -42,7 +42,7 @@ function ownChanges(stack: LayerStack): LayerChange[] {
   const marked = new Set<string>()
   const markParents = (path: string): void => {
     const missing: string[] = []
-    for (let parent = parentOf(path); parent !== '' && !marked.has(parent); parent = parentOf(parent)) missing.push(parent)
+    for (let parent = parentOf(path); parent !== ''; parent = parentOf(parent)) if (!marked.has(parent)) missing.push(parent)
     for (const parent of missing.toReversed()) {
       marked.add(parent)
       changes.push({ kind: 'C', path: parent })

@@ -34,22 +34,27 @@ export function makeContext(options: StoreOptions): StoreContext {
     }),
     // When first asked for: what concerns this store alone goes on while a file server is away.
     get additional() {
-      return (additional ??= options.additionalImageStores.filter(root => root !== options.graphRoot).map(root => openAdditional(root, options.runRoot)))
+      return (additional ??= openAdditional(options))
     },
   }
 }
 
-/** Nothing in it is ever opened for writing, no lock taken: a reader of its files needs none (see RecordTable). */
-function openAdditional(root: string, runRoot: string): AdditionalStore {
-  try {
-    accessSync(root, constants.R_OK | constants.X_OK)
-  } catch (error) {
-    throw new TpodError('IMAGE_STORE_UNREADABLE', `open additional image store ${root}: ${errorMessage(error)}`, {
-      remedy: 'mount it, or take it out of additionalimagestores in storage.conf',
-      cause: error,
-    })
-  }
-  return openTables(storePaths(root, runRoot))
+/**
+ * Nothing in them is ever opened for writing, no lock taken: a reader of their files needs none (see RecordTable). One that
+ * cannot be read is left out with a warning where somebody listens, else it is an error.
+ */
+function openAdditional({ additionalImageStores, graphRoot, runRoot, onWarning }: StoreOptions): AdditionalStore[] {
+  return additionalImageStores.filter(root => root !== graphRoot).flatMap(root => {
+    try {
+      accessSync(root, constants.R_OK | constants.X_OK)
+    } catch (cause) {
+      const message = `open additional image store ${root}: ${errorMessage(cause)}`
+      if (onWarning === undefined) throw new TpodError('IMAGE_STORE_UNREADABLE', message, { remedy: 'mount it, or take it out of additionalimagestores in storage.conf', cause })
+      onWarning(`${message}; its images are missing`)
+      return []
+    }
+    return [openTables(storePaths(root, runRoot))]
+  })
 }
 
 function openTables(paths: StorePaths): AdditionalStore {

@@ -61,6 +61,8 @@ export interface StoreOptions {
   driverOptions: Readonly<Record<string, string>>
   /** Read-only stores searched after this one. */
   additionalImageStores: readonly string[]
+  /** Told of an additional store that cannot be read, which is left out then; absent: an error, when one is needed. */
+  onWarning?: (warning: string) => void
   /** Mount with user.* xattrs, no device nodes: decided by the host layer, never by asking "am I root" here. */
   userXattr: boolean
 }
