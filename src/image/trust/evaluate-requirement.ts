@@ -141,7 +141,7 @@ async function judgeOne<S extends Signature>(signature: S, match: ReferenceMatch
   const { key, dockerReference, manifestDigest } = verified
   const claim = { kind, key, dockerReference, manifestDigest }
   if (manifestDigest !== image.manifestDigest) return { ...claim, accepted: false, reason: `Signature for digest ${manifestDigest} does not match` }
-  if (!matchesReference(match, image.identity.dockerReference, dockerReference)) return { ...claim, accepted: false, reason: `Signature for identity ${JSON.stringify(dockerReference)} is not accepted` }
+  if (!matchesReference(match, image.identity.dockerReference, dockerReference)) return { ...claim, accepted: false, reason: `Signature for identity ${JSON.stringify(dockerReference).slice(1, -1)} is not accepted` }
   return { ...claim, accepted: true }
 }
 

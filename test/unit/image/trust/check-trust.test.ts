@@ -57,7 +57,7 @@ test('a good signature by a trusted key opens the gate, beside whatever else is 
 test('without one it stays shut, and says why', async () => {
   await assert.rejects(check([byAlice], 'a.b/c:1', []), rejected(/^Source image rejected: A signature was required, but no signature exists \[\/p.json: default requires signedBy\]$/))
   await assert.rejects(check([byAlice], 'a.b/c:1', [await sign(mallory, 'a.b/c:1')]), rejected(/key [0-9A-F]{16} is not among the trusted ones/))
-  await assert.rejects(check([byAlice], 'a.b/c:2', [await sign(alice, 'a.b/c:1')]), rejected(/Signature for identity "a.b\/c:1" is not accepted/))
+  await assert.rejects(check([byAlice], 'a.b/c:2', [await sign(alice, 'a.b/c:1')]), rejected(/Signature for identity a.b\/c:1 is not accepted/))
   await assert.rejects(check([byAlice], 'a.b/c:1', [await sign(alice, 'a.b/c:1', other)]), rejected(/Signature for digest sha256:[0-9a-f]{64} does not match/))
   await assert.rejects(check([byAlice], 'a.b/c:1', [await sign(mallory, 'a.b/c:1'), await sign(alice, 'a.b/c:2')]), rejected(/None of the signatures were accepted, reasons: .*; .*not accepted/))
   await assert.rejects(check([{ ...byAlice, signedIdentity: { type: 'matchExact' } }], `a.b/c@${manifest.digest}`, [await sign(alice, 'a.b/c:1')]), rejected(/not accepted/))
