@@ -7,6 +7,7 @@ import { decodeSignatureBlob, maxSignatureBytes } from '../trust/signature-blob.
 import type { EndpointOptions, ImageDestination, ImageIdentity, ImageSource, RawManifest, Signature } from '../types.ts'
 import { openDirectoryFiles } from './file-set.ts'
 import type { FileSet } from './file-set.ts'
+import { guessMediaType } from './guess-media-type.ts'
 import { streamBlob } from './stream-blob.ts'
 
 export const directoryVersion = 'Directory Transport Version: 1.1\n'
@@ -53,7 +54,7 @@ async function readManifest(files: FileSet, name: string, digest: string | undef
   if (bytes === undefined) throw new TpodError('MANIFEST_UNKNOWN', `read ${description}: open ${files.description}/${name}: no such file or directory`, { remedy: 'it is no dir: image; check the path' })
   const actual = digestOf(bytes)
   if (digest !== undefined && actual !== digest) throw new TpodError('DIGEST_MISMATCH', `read ${description}: ${name} has digest ${actual}`, { remedy: 'the directory is damaged or forged' })
-  return { bytes, digest: actual, mediaType: '' }
+  return { bytes, digest: actual, mediaType: guessMediaType(bytes) }
 }
 
 async function readSignatures(files: FileSet, prefix: string): Promise<Signature[]> {

@@ -11,6 +11,7 @@ import { ociIndex, ociManifest } from '../../oci/media-types.ts'
 import { pathPolicyScopes } from '../trust/policy-scopes.ts'
 import type { DestinationTraits, EndpointOptions, ImageDestination, ImageIdentity, RawManifest } from '../types.ts'
 import { describeErrno } from './file-set.ts'
+import { guessMediaType } from './guess-media-type.ts'
 import { addLayoutEntry, layoutVersion, newLayoutIndex, parseLayoutIndex, referenceAnnotation } from './oci-layout-index.ts'
 import { formatLayoutName, parseLayoutName } from './oci-layout-name.ts'
 import type { LayoutName } from './oci-layout-name.ts'
@@ -74,16 +75,11 @@ function layoutDestination({ directory, blobs }: LayoutPlace, name: LayoutName, 
 /** How an image stands in index.json. */
 export function layoutEntry({ bytes, mediaType }: RawManifest, reference: string | undefined): Descriptor {
   return {
-    mediaType: mediaType === '' ? (mediaTypeIn(bytes) ?? ociManifest) : mediaType,
+    mediaType: mediaType || guessMediaType(bytes) || ociManifest,
     digest: digestOf(bytes),
     size: bytes.length,
     ...(reference === undefined ? {} : { annotations: { [referenceAnnotation]: reference } }),
   }
-}
-
-function mediaTypeIn(bytes: Uint8Array): string | undefined {
-  const json = JSON.parse(Buffer.from(bytes).toString('utf8')) as { mediaType?: string; manifests?: unknown }
-  return json.mediaType ?? (Array.isArray(json.manifests) ? ociIndex : undefined)
 }
 
 async function addToIndex(directory: string, entry: Descriptor): Promise<void> {

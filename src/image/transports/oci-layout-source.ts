@@ -7,6 +7,7 @@ import { pathPolicyScopes } from '../trust/policy-scopes.ts'
 import type { BlobOptions, EndpointOptions, ImageIdentity, ImageSource, RawManifest } from '../types.ts'
 import { openDirectoryFiles } from './file-set.ts'
 import type { FileSet } from './file-set.ts'
+import { guessMediaType } from './guess-media-type.ts'
 import { streamBlob } from './stream-blob.ts'
 import { chooseLayoutEntry, readLayoutIndex } from './oci-layout-index.ts'
 import { formatLayoutName, parseLayoutName } from './oci-layout-name.ts'
@@ -70,7 +71,7 @@ async function readManifest({ files, prefix }: BlobPlace, wanted: string, mediaT
   if (bytes === undefined) throw new TpodError('MANIFEST_UNKNOWN', `read ${description}: manifest ${digest} is not in it`)
   const actual = digestOf(bytes)
   if (actual !== digest) throw new TpodError('DIGEST_MISMATCH', `read ${description}: manifest ${digest} has digest ${actual}`, { remedy: 'the layout is damaged or forged' })
-  return { bytes, digest, mediaType }
+  return { bytes, digest, mediaType: mediaType === '' ? guessMediaType(bytes) : mediaType }
 }
 
 function readLayoutBlob({ files, prefix }: BlobPlace, wanted: string, options: BlobOptions | undefined, description: string): AsyncIterable<Uint8Array> {
