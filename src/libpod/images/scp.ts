@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { TpodError, throwIfAborted } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
+import { normalizeNewName } from '../../image/tag.ts'
 import type { Engine } from '../engine.ts'
 import { parseScpArgument, scpCommand } from './scp-end.ts'
 import type { ScpCommand, ScpEnd } from './scp-end.ts'
@@ -27,10 +28,11 @@ export async function scpImage(engine: Engine, source: string, destination: stri
   const from = parseScpArgument(source)
   const to = destination === undefined ? { kind: 'here' as const, image: '' } : parseScpArgument(destination)
   checkEnds(from, destination !== undefined)
+  const name = to.image === '' ? undefined : normalizeNewName(to.image)
   const [saver, loader] = await Promise.all([scpCommand(engine, from), scpCommand(engine, to)])
   const loaded = await pipe(saver(['save', '-q', '--format', options.format ?? 'docker-archive', from.image]), loader(['load', '-q']), options.signal)
   const lines = loaded.split('\n').filter((line) => line !== '')
-  if (to.image !== '') await tagLoaded(loader, lines, to.image, options.signal)
+  if (name !== undefined) await tagLoaded(loader, lines, name, options.signal)
   return lines
 }
 
