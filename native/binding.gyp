@@ -16,7 +16,8 @@
         "src/sockets.c",
         "src/terminal.c",
         "src/network.c",
-        "src/checksum.c"
+        "src/checksum.c",
+        "src/deflate.c"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden", "-fstack-protector-strong"],

@@ -12,5 +12,6 @@ NAPI_MODULE_INIT() {
   tp_init_terminal(env, exports);
   tp_init_network(env, exports);
   tp_init_checksum(env, exports);
+  tp_init_deflate(env, exports);
   return exports;
 }

@@ -53,5 +53,6 @@ void tp_init_sockets(napi_env env, napi_value exports);
 void tp_init_terminal(napi_env env, napi_value exports);
 void tp_init_network(napi_env env, napi_value exports);
 void tp_init_checksum(napi_env env, napi_value exports);
+void tp_init_deflate(napi_env env, napi_value exports);
 
 #endif

@@ -110,6 +110,16 @@ export interface Native {
   // --- checksums
   /** CRC-64/ISO over data, continued from an 8-byte big-endian state (zeros to start; init/xorout inside). Updates state in place. */
   crc64Iso(state: Uint8Array, data: Uint8Array): void
+
+  // --- compression
+  /**
+   * A piece of a raw deflate stream: `input` from `dictionaryBytes` on (what stands before is its dictionary, of which 32 kB
+   * count) is compressed into `output` and ends on a byte boundary; resolves with the bytes written. On the runtime's pool:
+   * both buffers must stay as they are until then. One fast level, the same output everywhere.
+   */
+  deflatePiece(input: Uint8Array, dictionaryBytes: number, output: Uint8Array): Promise<number>
+  /** Bytes that `output` must have for so many bytes to compress. */
+  deflateBound(bytes: number): number
 }
 
 export const native: Native = loadAddon() as Native
