@@ -35,10 +35,17 @@ export function pullProgress(options: ProgressOptions): ProgressView {
 }
 
 function headline(event: PullProgress): string | undefined {
+  const line = headlineText(event)
+  // Registries and images have a say in these.
+  return line?.replaceAll(/\p{Cc}+/gu, ' ')
+}
+
+function headlineText(event: PullProgress): string | undefined {
   if (event.type === 'trying') return `Trying to pull ${event.reference}...`
   if (event.type === 'resolved') return event.reason
   if (event.type === 'retry') return `Retrying ${event.what} in ${Math.ceil(event.delayMs / 1000)} s: ${event.why.split('\n', 1)[0]}`
   if (event.type === 'warning') return event.message
+  if (event.type === 'step') return event.text
   if (event.type === 'manifest') return 'Writing manifest to image destination'
   return undefined
 }
@@ -60,33 +67,49 @@ function plainProgress(): ProgressView {
   return { onProgress, finish: () => undefined }
 }
 
+/**
+ * What is finished is printed for good, in the order in which it ends; below it bars of what is under way are drawn again
+ * and again. So the drawn part is as short as the number of blobs in flight, however many layers an image has.
+ */
 function barProgress(columns: number): ProgressView {
   const blobs = new Map<string, Blob>()
   let drawn = 0
   let lastDraw = 0
-  const erase = (): string => (drawn === 0 ? '' : `\x1b[${drawn}A\x1b[J`)
-  const draw = (): void => {
-    const lines = [...blobs.values()].map((blob) => blobLine(blob, columns))
-    writeError(erase() + lines.map((line) => `${line}\n`).join(''))
+  const redraw = (above: string): void => {
+    const lines = liveLines(blobs, columns)
+    writeError(`${drawn === 0 ? '' : `\x1b[${drawn}A\x1b[J`}${above}${lines.map((line) => `${line}\n`).join('')}`)
     drawn = lines.length
     lastDraw = Date.now()
   }
   const onProgress = (event: PullProgress): void => {
     const line = headline(event)
-    if (line !== undefined) {
-      // A headline goes above the bars: those still moving are drawn again below it.
-      writeError(`${erase()}${event.type === 'manifest' ? [...blobs.values()].map((blob) => `${blobLine(blob, columns)}\n`).join('') : ''}${line}\n`)
-      drawn = 0
-      if (event.type === 'manifest') blobs.clear()
-      else if (blobs.size > 0) draw()
-      return
-    }
+    if (line !== undefined) return redraw(`${line}\n`)
     if (event.type !== 'blob') return
     const former = blobs.get(event.digest)
+    // Equal layers of one image are one line; of another image after it they are new.
+    if (former?.state === event.state && isOver(event.state)) return
     blobs.set(event.digest, event)
-    if (former?.state !== event.state || Date.now() - lastDraw >= redrawIntervalMs) draw()
+    if (isOver(event.state)) return redraw(`${blobLine(event, columns)}\n`)
+    if (former?.state !== event.state || Date.now() - lastDraw >= redrawIntervalMs) redraw('')
   }
-  return { onProgress, finish: () => { if (blobs.size > 0) draw() ; blobs.clear(); drawn = 0 } }
+  const finish = (): void => {
+    // What did not end stays as it was: it tells where the failure came.
+    if (drawn > 0) redraw('')
+    blobs.clear()
+    drawn = 0
+  }
+  return { onProgress, finish }
+}
+
+function isOver(state: string): boolean {
+  return state === 'done' || state === 'present'
+}
+
+function liveLines(blobs: ReadonlyMap<string, Blob>, columns: number): string[] {
+  const open = [...blobs.values()].filter(({ state }) => !isOver(state))
+  const waiting = open.filter(({ state }) => state === 'waiting').length
+  const lines = open.filter(({ state }) => state !== 'waiting').map((blob) => blobLine(blob, columns))
+  return waiting === 0 ? lines : [...lines, `${waiting} more ${waiting === 1 ? 'blob' : 'blobs'} waiting`.slice(0, columns - 1)]
 }
 
 function blobLine(blob: Blob, columns: number): string {

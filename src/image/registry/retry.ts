@@ -65,7 +65,8 @@ export async function withRetry<T>(attempt: () => Promise<T>, options: RetryOpti
 export async function waitToRetry(error: unknown, number: number, options: RetryOptions): Promise<void> {
   const backOff = Math.min(options.delayMs * 2 ** (number - 1), maxDelayMs) * (0.75 + Math.random() / 2)
   const delayMs = Math.round(error instanceof TemporaryStatus ? (error.retryAfterMs ?? backOff) : backOff)
-  options.onRetry?.(errorMessage(error), number, delayMs)
+  const isAsked = error instanceof TemporaryStatus && error.retryAfterMs !== undefined
+  options.onRetry?.(isAsked ? `the registry answers ${error.message} and asks to wait ${Math.ceil(delayMs / 1000)} s` : errorMessage(error), number, delayMs)
   await sleep(delayMs, options.signal)
 }
 
