@@ -14,7 +14,7 @@ export default class Logout extends TransportCommand {
     all: bool('Remove the cached credentials for all registries in the auth file', { char: 'a' }),
     authfile: text('path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override', { complete: 'files' }),
     'compat-auth-file': text('path of a Docker-compatible config file to update instead', { complete: 'files' }),
-    'tls-verify': bool('Require HTTPS and verify certificates when accessing the registry', { hidden: true }),
+    'tls-verify': bool('Require HTTPS and verify certificates when accessing the registry'),
   }
 
   async run(): Promise<void> {
