@@ -125,15 +125,34 @@ test('two creations at once: one wins the name', async () => {
   assert.deepEqual(results.map(({ code }) => code).toSorted(), [0, 125, 125])
 })
 
+test('a command that is killed leaves the list as it was, or as it was to be', async () => {
+  const id = host.tpodOk(['manifest', 'create', 'killed', 'amd64'])
+  const arm64 = digestOf('localhost/arm64')
+  for (let round = 0; round < 12; round++) {
+    const child = host.spawnTpod(round % 2 === 0 ? ['manifest', 'add', 'killed', 'arm64'] : ['manifest', 'remove', 'killed', arm64])
+    const ended = new Promise((resolve) => child.on('close', resolve))
+    await new Promise((resolve) => setTimeout(resolve, 15 + Math.random() * 120))
+    child.kill('SIGKILL')
+    await ended
+    const { list, instances, record } = dataOf(id)
+    for (const { digest } of list.manifests ?? []) assert.ok(instances[digest] !== undefined, digest)
+    assert.deepEqual(record['names'], ['localhost/killed:latest'])
+    assert.equal(byPodman('killed'), byTpod('killed'))
+  }
+  host.tpodOk(['manifest', 'add', 'killed', 'arm64'])
+  assert.equal((JSON.parse(byPodman('killed')) as Index).manifests?.length, 2)
+})
+
 test('annotations of the index, words of errors, exit codes', () => {
   const digest = digestOf('localhost/amd64')
   host.tpodOk(['manifest', 'create', '--annotation', 'a=b', 'noted', 'amd64'])
   host.tpodOk(['manifest', 'annotate', '--index', '--annotation', 'c=d', 'noted'])
+  const id = host.tpodOk(['manifest', 'annotate', '--subject', 'arm64', 'noted'])
+  assert.equal((dataOf(id).list as Index & { subject: { digest: string } }).subject.digest, digestOf('localhost/arm64'))
   host.tpodOk(['manifest', 'annotate', '--annotation', 'e=f', '--arch', 's390x', '--os-features', 'x,y', 'noted', digest])
   const shown = JSON.parse(byPodman('noted')) as Index
   assert.deepEqual(shown.annotations, { a: 'b', c: 'd' })
   assert.equal(shown.manifests?.[0]?.platform.architecture, 's390x')
-  assert.equal(byPodman('noted'), byTpod('noted'))
   const none = `sha256:${'f'.repeat(64)}`
   const cases: [args: string[], code: number, words: RegExp][] = [
     [['annotate', 'noted', none], 125, /no instance matching digest/],
@@ -145,6 +164,8 @@ test('annotations of the index, words of errors, exit codes', () => {
     [['rm', 'nosuch'], 1, /nosuch: image not known/],
     [['rm', 'localhost/amd64'], 125, /image is not a manifest list/],
     [['add', 'nosuch', 'arm64'], 125, /nosuch: image not known/],
+    [['annotate', '--subject', 'amd64', 'noted', digest], 125, /requires no instance digest/],
+    [['inspect', '127.0.0.1:1/x'], 125, /^Error: reading image "docker:\/\/127\.0\.0\.1:1\/x:latest": /],
     [['annotate', '--index', '--arch', 'arm', 'noted'], 125, /requires an instance digest/],
     [['add', '--annotation', 'x', 'noted', 'arm64'], 125, /no value given for annotation "x"/],
   ]

@@ -1,6 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { entryChanges, entryFlags, parseAnnotations } from '../../cli/flags/list-access.ts'
-import { arg, bool, csv } from '../../cli/options.ts'
+import { arg, bool, csv, text } from '../../cli/options.ts'
 import { printLine } from '../../cli/output.ts'
 import { annotateIndex, annotateManifestList } from '../../libpod/images/manifest-lists.ts'
 
@@ -22,11 +22,13 @@ export default class ManifestAnnotate extends BaseCommand {
     annotation: csv('set an annotation for the specified image', { value: 'annotation' }),
     index: bool('apply --annotation values to the image index itself'),
     'os-features': csv('override the OS features of the specified image', { value: 'features' }),
+    subject: text('set the subject to which the image index refers', { value: 'subject' }),
   }
 
   async run(): Promise<void> {
     const { args: { list, image }, flags } = await this.parse(ManifestAnnotate)
-    if (!flags.index) {
+    if (!flags.index && (flags.subject === undefined || image !== undefined)) {
+      if (flags.subject !== undefined) throw this.usageError('setting subject for a manifest list requires no instance digest')
       if (image === undefined) throw this.usageError('requires at least 2 arg(s), only received 1')
       const engine = await this.openEngine()
       return printLine(await annotateManifestList(engine, list as string, image, entryChanges(flags, flags.annotation), this.signal))
@@ -35,6 +37,8 @@ export default class ManifestAnnotate extends BaseCommand {
     const other = Object.keys(entryOnly).find((name) => this.given.has(name))
     if (other !== undefined) throw this.usageError(`setting ${entryOnly[other]} on an item in a manifest list requires an instance digest`)
     const engine = await this.openEngine()
-    printLine(await annotateIndex(engine, list as string, parseAnnotations(flags.annotation), this.signal))
+    printLine(await annotateIndex(engine, list as string, {
+      annotations: parseAnnotations(flags.annotation), endpoint: { signal: this.signal }, ...(flags.subject === undefined ? {} : { subject: flags.subject }),
+    }))
   }
 }

@@ -47,6 +47,15 @@ async function remoteNames(context: ImageContext, name: string): Promise<ImageNa
 }
 
 async function inspectAt(context: ImageContext, name: ImageName, endpoint: EndpointOptions): Promise<InspectedManifest> {
+  try {
+    return await inspectSource(context, name, endpoint)
+  } catch (error) {
+    if (!(error instanceof TpodError)) throw error
+    throw new TpodError(error.code, `reading image "${name.transport}:${name.details}": ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
+  }
+}
+
+async function inspectSource(context: ImageContext, name: ImageName, endpoint: EndpointOptions): Promise<InspectedManifest> {
   const source = await openSource(context, name, endpoint)
   try {
     const raw = await source.getManifest(undefined, endpoint.signal === undefined ? {} : { signal: endpoint.signal })

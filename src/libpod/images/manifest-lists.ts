@@ -8,8 +8,9 @@ import { changeStoredList, createStoredList, getStoredList } from '../../image/m
 import type { StoredList } from '../../image/manifest-list/stored-list.ts'
 import type { RemovedImage } from '../../image/remove.ts'
 import type { SigningKeys } from '../../image/trust/open-signers.ts'
-import type { EndpointOptions } from '../../image/types.ts'
+import type { EndpointOptions, ImageSource } from '../../image/types.ts'
 import { isDigest } from '../../oci/digest.ts'
+import type { Platform } from '../../oci/image-types.ts'
 import { formatReference } from '../../oci/reference.ts'
 import type { Engine } from '../engine.ts'
 import { imageContext, registriesOf } from '../image-context.ts'
@@ -88,24 +89,24 @@ export async function addToManifestList(engine: Engine, listName: string, images
   return id
 }
 
-async function describe(engine: Engine, image: string, { endpoint = {}, all, ...access }: AddToListOptions): Promise<{ location: string; entries: ListEntry[] }> {
-  const context = imageContext(engine, access)
-  const [{ resolveInstanceName, openableLocation }, { describeInstances }, { openSource }] = await Promise.all([
-    import('../../image/manifest-list/instance-location.ts'), import('../../image/manifest-list/describe-instances.ts'), import('../../image/transports/open-source.ts'),
-  ])
-  const location = await resolveInstanceName(engine.store, registriesOf(engine), image)
-  const source = await openSource(context, await openableLocation(engine.store, location, ''), endpoint)
+async function describe(engine: Engine, image: string, options: AddToListOptions): Promise<{ location: string; entries: ListEntry[] }> {
+  const { all, endpoint } = options
+  const [{ source, location, platform }, { describeInstances }] = await Promise.all([openNamed(engine, image, options), import('../../image/manifest-list/describe-instances.ts')])
   try {
-    const entries = await describeInstances(source, {
-      platform: context.platform,
-      ...(all === undefined ? {} : { all }),
-      ...(endpoint.signal === undefined ? {} : { signal: endpoint.signal }),
-    })
+    const entries = await describeInstances(source, { platform, ...(all === undefined ? {} : { all }), ...(endpoint?.signal === undefined ? {} : { signal: endpoint.signal }) })
     const reference = source.identity.transport === 'docker' ? source.identity.dockerReference : undefined
     return { location: reference === undefined ? location : `docker://${formatReference(reference)}`, entries }
   } finally {
     await source.close()
   }
+}
+
+/** What a user means by an image; the caller closes the source. */
+async function openNamed(engine: Engine, image: string, { endpoint, ...access }: ListAccess): Promise<{ source: ImageSource; location: string; platform: Platform }> {
+  const context = imageContext(engine, { authFile: access.authFile, credentials: access.credentials })
+  const [{ resolveInstanceName, openableLocation }, { openSource }] = await Promise.all([import('../../image/manifest-list/instance-location.ts'), import('../../image/transports/open-source.ts')])
+  const location = await resolveInstanceName(engine.store, registriesOf(engine), image)
+  return { source: await openSource(context, await openableLocation(engine.store, location, ''), endpoint), location, platform: context.platform }
 }
 
 function addEntries({ list, instances }: StoredList, entries: readonly ListEntry[], location: string, changes: EntryChanges | undefined): void {
@@ -128,11 +129,33 @@ export async function annotateManifestList(engine: Engine, listName: string, ent
   return id
 }
 
-/** Adds annotations to the index itself. Gives the list's id. */
-export async function annotateIndex(engine: Engine, listName: string, annotations: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<string> {
+export interface IndexChanges extends ListAccess {
+  /** Added to those that it has. */
+  annotations?: Readonly<Record<string, string>>
+  /** The image or list that the index refers to as its subject, named as an image to add. */
+  subject?: string
+}
+
+/** Changes what the index says of itself. Gives the list's id. Throws what reaching the subject throws. */
+export async function annotateIndex(engine: Engine, listName: string, changes: IndexChanges): Promise<string> {
   const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
-  await changeStoredList(engine.store, id, ({ list }) => void (list.annotations = { ...list.annotations, ...annotations }), signal)
+  const subject = changes.subject === undefined ? undefined : await describeSubject(engine, changes.subject, changes)
+  await changeStoredList(engine.store, id, ({ list }) => {
+    if (changes.annotations !== undefined) list.annotations = { ...list.annotations, ...changes.annotations }
+    if (subject !== undefined) list.subject = subject
+  }, changes.endpoint?.signal)
   return id
+}
+
+async function describeSubject(engine: Engine, name: string, access: ListAccess): Promise<Record<string, unknown>> {
+  const { source } = await openNamed(engine, name, access)
+  try {
+    const { parseManifest } = await import('../../oci/image-types.ts')
+    const raw = await source.getManifest(undefined, access.endpoint?.signal === undefined ? {} : { signal: access.endpoint.signal })
+    return { mediaType: parseManifest(raw.bytes, raw.mediaType, source.description).mediaType, digest: raw.digest, size: raw.bytes.length }
+  } finally {
+    await source.close()
+  }
 }
 
 /** Takes an entry out, by digest or by an image of the store. Gives the list's id. Throws NO_SUCH_LIST_ENTRY. */
