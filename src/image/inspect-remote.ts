@@ -55,7 +55,7 @@ export async function inspectRemote(context: TransportContext, name: string, opt
     const chosen = await chooseImage(context, source, own, options.endpoint?.signal)
     const summary = chosen.parsed === undefined
       ? await import('./inspect-schema1.ts').then(({ summarizeSchema1 }) => summarizeSchema1(chosen.manifest.bytes, name))
-      : await summarize(source, chosen.parsed, chosen.manifest.digest, name, options.endpoint?.signal)
+      : await summarize(source, chosen.parsed, name, options.endpoint?.signal)
     const reference = source.identity.dockerReference
     const { Tag, ...rest } = summary
     return {
@@ -116,11 +116,11 @@ async function chooseImage(context: TransportContext, source: ImageSource, own: 
 
 export type ImageSummary = Omit<RemoteInspect, 'Name' | 'Digest' | 'RepoTags'>
 
-async function summarize(source: ImageSource, manifest: ImageManifest, ownDigest: string, name: string, signal: AbortSignal | undefined): Promise<ImageSummary> {
+async function summarize(source: ImageSource, manifest: ImageManifest, name: string, signal: AbortSignal | undefined): Promise<ImageSummary> {
   if (manifest.mediaType === ociManifest && manifest.config.mediaType !== ociConfig) {
     throw new TpodError('NOT_AN_IMAGE', `unsupported image-specific operation on artifact with type ${JSON.stringify(manifest.config.mediaType)}`, { remedy: 'show its manifest with --raw' })
   }
-  const layers = (await source.layersAsStored?.(manifest, ownDigest)) ?? manifest.layers
+  const { layers } = manifest
   const bytes = await readConfig(source, manifest.config, name, signal)
   const config = parseImageConfig(bytes, name)
   const missing = manifest.mediaType === ociManifest ? null : zeroGoTime
