@@ -98,6 +98,7 @@ interface Session {
   apiHost: string
   /** Unknown until the first answer of an insecure registry, which may speak either. */
   scheme: 'https:' | 'http:' | undefined
+  probing?: Promise<boolean>
 }
 
 async function sendWithRetry(session: Session, request: RegistryRequest): Promise<HttpResponse> {
@@ -142,6 +143,7 @@ async function sendToRegistry(session: Session, request: RegistryRequest, author
   if (request.path instanceof URL) return sendToAddress(session, request, request.path, authorization)
   if (session.scheme !== undefined) return followRedirects(session, request, session.scheme, authorization)
   // An insecure registry: HTTPS with any certificate is still better than none, so it is tried first.
+  if (await speaksPlain(session)) return followRedirects(session, request, (session.scheme ??= 'http:'), authorization)
   try {
     const response = await followRedirects(session, request, 'https:', authorization)
     session.scheme = 'https:'
@@ -152,6 +154,13 @@ async function sendToRegistry(session: Session, request: RegistryRequest, author
   const response = await followRedirects(session, request, 'http:', authorization)
   session.scheme = 'http:'
   return response
+}
+
+/** Asked once, whatever number of requests wait for it; a proxy would answer for itself. */
+function speaksPlain(session: Session): Promise<boolean> {
+  const { options: { proxyFor }, apiHost } = session
+  if (proxyFor?.(new URL(`https://${apiHost}`)) !== undefined || proxyFor?.(new URL(`http://${apiHost}`)) !== undefined) return Promise.resolve(false)
+  return (session.probing ??= import('./probe-scheme.ts').then(({ speaksPlainHttp }) => speaksPlainHttp(apiHost)))
 }
 
 /** An address that the registry gave, perhaps in an earlier run: it says nothing of the scheme of others. */

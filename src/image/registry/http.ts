@@ -3,7 +3,7 @@
  * dispatchers, so neither a registry's own CA nor its client certificate could be set; node:https behaves the same on
  * both runtimes, and was the faster on Node (400 MB from loopback: 0.80 s against 0.88 s; Bun 0.57 s, 78 MB peak).
  */
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { TpodError } from '../../errors/tpod-error.ts'
 import type { ProxyConnections, Started } from './proxy-connections.ts'
 import type { Proxy, ProxyRules } from './proxy-rules.ts'
@@ -43,20 +43,26 @@ export interface HttpConnections {
 
 /** Keeps connections open between requests until `close`. `proxyFor` absent: no request goes through a proxy. */
 export async function openConnections(tls: TlsMaterial, stallTimeoutMs: number, proxyFor?: ProxyRules): Promise<HttpConnections> {
-  const [http, https] = await Promise.all([import('node:http'), import('node:https')])
+  const http = await import('node:http')
   const plain = new http.Agent({ keepAlive: true })
-  const secure = new https.Agent({ keepAlive: true, ...tls })
+  // TLS is heavy to load, and a registry of plain HTTP needs none.
+  let secure: Promise<{ https: typeof import('node:https'); agent: Agent }> | undefined
+  const openSecure = async (): Promise<{ https: typeof import('node:https'); agent: Agent }> => {
+    const https = await import('node:https')
+    return { https, agent: new https.Agent({ keepAlive: true, ...tls }) }
+  }
   let proxied: Promise<ProxyConnections> | undefined
   const start = async (url: URL, options: RequestOptions, proxy: Proxy | undefined): Promise<Started> => {
     if (proxy !== undefined) return (await (proxied ??= openProxied(tls, stallTimeoutMs))).send(proxy, url, options)
-    const request = url.protocol === 'http:' ? http.request(url, { ...options, agent: plain }) : https.request(url, { ...options, agent: secure })
-    return { request, explain: (error) => error }
+    if (url.protocol === 'http:') return { request: http.request(url, { ...options, agent: plain }), explain: (error) => error }
+    const { https, agent } = await (secure ??= openSecure())
+    return { request: https.request(url, { ...options, agent }), explain: (error) => error }
   }
   return {
     request: async (request) => exchange(start, request, stallTimeoutMs, proxyFor?.(request.url)),
     close() {
       plain.destroy()
-      secure.destroy()
+      void secure?.then(({ agent }) => agent.destroy(), () => {})
       void proxied?.then((connections) => connections.close(), () => {})
     },
   }

@@ -62,7 +62,7 @@ test('429 and 5xx pass, Retry-After is honoured', async () => {
   })
   const source = await open(host, { onRetry: (_what, why, attempt, delayMs) => retries.push(`${why} ${attempt} ${delayMs >= 1000}`) })
   assert.equal((await source.getManifest()).digest, sha256(manifest))
-  assert.deepEqual(retries, ['status 429 1 true', 'status 503 2 false'])
+  assert.deepEqual(retries, ['the registry answers status 429 and asks to wait 1 s 1 true', 'status 503 2 false'])
 })
 
 test('a 500 that stays is said, with what the registry says of it in one line', async () => {
