@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { errorMessage, throwIfAborted, TpodError } from '../../errors/tpod-error.ts'
+import { describeErrno } from '../../image/transports/file-set.ts'
 import type { Engine } from '../engine.ts'
 import { withContainerLock } from '../state/container-lock.ts'
 import { getContainer } from '../state/find-container.ts'
@@ -38,5 +39,9 @@ export async function exportContainer(engine: Engine, nameOrId: string, output: 
 }
 
 function openOutput(path: string): number {
-  return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o666)
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o666)
+  } catch (cause) {
+    throw new TpodError('EXPORT_FAILED', `creating file ${JSON.stringify(path)}: ${describeErrno(cause)}`, { cause })
+  }
 }
