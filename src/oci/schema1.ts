@@ -12,6 +12,7 @@ export interface Schema1Manifest {
   name: string
   tag: string
   architecture: string
+  isSigned: boolean
   /** Bottom first, as many as `history`; empty layers included. */
   layers: Schema1Layer[]
 }
@@ -77,7 +78,8 @@ export function signedPayload(bytes: Uint8Array, json: JsonObject | undefined = 
 export function parseSchema1(bytes: Uint8Array, what: string): Schema1Manifest {
   const json = parseObject(bytes)
   if (json?.schemaVersion !== 1) throw bad('it is not of schema version 1', what)
-  if (json.signatures !== undefined && json.signatures !== null) signedPayload(bytes, json)
+  const isSigned = json.signatures !== undefined && json.signatures !== null
+  if (isSigned) signedPayload(bytes, json)
   for (const field of ['config', 'layers', 'manifests']) {
     if (json[field] !== undefined && json[field] !== null) throw bad(`it is of schema version 1 and has "${field}" (CVE-2021-41190)`, what)
   }
@@ -86,7 +88,7 @@ export function parseSchema1(bytes: Uint8Array, what: string): Schema1Manifest {
   if (fsLayers.length === 0) throw bad('no FSLayers in manifest', what)
   if (fsLayers.length > maxLayers) throw bad(`more than ${maxLayers} layers`, what)
   const topFirst = fsLayers.map((layer: unknown, index) => parseLayer(layer, (history as unknown[])[index], `${what}: fsLayers[${index}]`))
-  return { kind: 'schema1', name: text(json.name), tag: text(json.tag), architecture: text(json.architecture), layers: withoutRepetitions(topFirst, what).toReversed() }
+  return { kind: 'schema1', name: text(json.name), tag: text(json.tag), architecture: text(json.architecture), isSigned, layers: withoutRepetitions(topFirst, what).toReversed() }
 }
 
 function parseLayer(layer: unknown, entry: unknown, what: string): Schema1Layer {
@@ -121,7 +123,7 @@ function withoutRepetitions(topFirst: readonly Schema1Layer[], what: string): Sc
  * The document, signed by a key made for this once: distribution's registries ask for a signature, nobody checks whose.
  * Its digest (manifestDigest) depends on `manifest` alone.
  */
-export async function writeSchema1(manifest: Omit<Schema1Manifest, 'kind' | 'layers'> & { layers: readonly { digest: string; v1: string }[] }): Promise<Uint8Array> {
+export async function writeSchema1(manifest: Omit<Schema1Manifest, 'kind' | 'isSigned' | 'layers'> & { layers: readonly { digest: string; v1: string }[] }): Promise<Uint8Array> {
   const topFirst = manifest.layers.toReversed()
   const payload = Buffer.from(encodeGoJson({
     name: manifest.name, tag: manifest.tag, architecture: manifest.architecture,

@@ -51,9 +51,9 @@ export async function copyLayer(job: LayerJob): Promise<CopiedLayer> {
     return reused
   }
   try {
-    const copied = await transferAgain(job)
-    report(job, 'done', layer.sizeBytes ?? copied.sizeBytes)
-    return copied
+    const result = await transferAgain(job)
+    report(job, 'done', layer.sizeBytes ?? result.sizeBytes)
+    return result
   } catch (error) {
     report(job, 'failed', 0)
     throw error

@@ -2,7 +2,7 @@
 import { TpodError } from '../../errors/tpod-error.ts'
 import { parseManifest } from '../../oci/image-types.ts'
 import type { Descriptor, ImageManifest } from '../../oci/image-types.ts'
-import { dockerManifest, dockerSchema1Signed, layerCompressionOf, ociConfig, ociManifest } from '../../oci/media-types.ts'
+import { dockerManifest, dockerSchema1, dockerSchema1Signed, layerCompressionOf, ociConfig, ociManifest } from '../../oci/media-types.ts'
 import { isSchema1, parseSchema1 } from '../../oci/schema1.ts'
 import type { Schema1Manifest } from '../../oci/schema1.ts'
 import type { RawManifest } from '../types.ts'
@@ -36,7 +36,7 @@ export function parseSourceImage(raw: RawManifest, what: string): SourceImage {
   if (isSchema1(raw.bytes)) {
     const schema1 = parseSchema1(raw.bytes, what)
     const layers = schema1.layers.map(({ digest }) => ({ digest, mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' }))
-    return { raw, format: 'v2s1', schema1, layers }
+    return { raw: { ...raw, mediaType: schema1.isSigned ? dockerSchema1Signed : dockerSchema1 }, format: 'v2s1', schema1, layers }
   }
   const manifest = parseManifest(raw.bytes, raw.mediaType, what)
   if (manifest.kind === 'index') throw new TpodError('BAD_MANIFEST', `read manifest of ${what}: an index within an index is not supported`)
