@@ -57,9 +57,10 @@ export async function renderObject(value: unknown, format: string): Promise<stri
   return renderTemplate(unescapeFormat(format), value)
 }
 
-/** podman indents by four, with `[]` and `{}` for empty ones. */
+/** podman indents by four, with `[]` and `{}` for empty ones. Control characters that JSON may have as they are could drive a terminal. */
 export function formatJson(value: unknown): string {
-  return JSON.stringify(value, null, 4)
+  const text = JSON.stringify(value, null, 4)
+  return /[\x7f-\x9f]/.test(text) ? text.replaceAll(/[\x7f-\x9f]/g, (control) => `\\u00${control.charCodeAt(0).toString(16)}`) : text
 }
 
 /** A user can't type a tab easily: `\t` and `\n` mean what they say (in a list, in actions too: podman's way). */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { expectOk, spawnTpodResult, TestHost } from '../support/host.ts'
+import { expectOk, spawnTpodResult, TestHost, tpodPath } from '../support/host.ts'
 
 interface Index { mediaType: string; manifests: { mediaType: string; digest: string; platform: { architecture: string; os: string; variant?: string }; annotations?: Record<string, string> }[] | null; annotations?: Record<string, string> }
 
@@ -189,7 +189,20 @@ test('an image that was removed from the store is named, when the list is pushed
   host.podmanOk(['rmi', 'localhost/renamed'])
   const result = host.tpod(['manifest', 'push', '-q', 'dangling', `dir:${host.directory}/gone`])
   assert.equal(result.code, 125)
-  assert.match(result.stderr, /Error: /)
+  assert.match(result.stderr, /^Error: image instance sha256:[0-9a-f]{64}, added as @[0-9a-f]{64}, is not in the store any more: image not known\n/)
+})
+
+test('a list of a read-only store is copied up when it is changed; its images are found there', () => {
+  const id = host.tpodOk(['manifest', 'create', 'shared', 'amd64'])
+  const env = { CONTAINERS_STORAGE_CONF: host.writeFile('other.conf', `[storage]\ndriver = "overlay"\ngraphroot = "${host.directory}/other-root"\nrunroot = "${host.directory}/other-run"\n[storage.options]\nadditionalimagestores = ["${host.graphRoot}"]\n`) }
+  const other = (...args: string[]): string => expectOk(['tpod', ...args], host.run(tpodPath, args, { env }))
+  const former = readFileSync(join(host.graphRoot, 'overlay-images/images.json'), 'utf8')
+  assert.equal(other('manifest', 'add', 'shared', 'arm64'), id)
+  assert.equal(readFileSync(join(host.graphRoot, 'overlay-images/images.json'), 'utf8'), former)
+  assert.equal((JSON.parse(other('manifest', 'inspect', 'shared')) as Index).manifests?.length, 2)
+  assert.equal((JSON.parse(byTpod('shared')) as Index).manifests?.length, 1)
+  other('manifest', 'push', '-q', 'shared', `oci:${host.directory}/shared:1`)
+  assert.equal((JSON.parse(readFileSync(join(host.directory, 'shared/index.json'), 'utf8')) as Index).manifests?.length, 1)
 })
 
 test('a list runs and is inspected as its image for this machine', () => {

@@ -26,7 +26,12 @@ export async function describeInstances(source: ImageSource, options: DescribeOp
     return [await withPlatform(source, { mediaType: manifest.mediaType, digest: raw.digest, size: raw.bytes.length, platform: { architecture: '', os: '' } }, manifest, options.signal)]
   }
   const { entries } = parseListDocument(raw.bytes, source.description)
-  if (options.all === true) return Promise.all(entries.map((entry) => completed(source, entry, options.signal)))
+  if (options.all === true) {
+    const found: ListEntry[] = []
+    // One after the other: an index of thousands without platforms must not become as many requests at once.
+    for (const entry of entries) found.push(await completed(source, entry, options.signal))
+    return found
+  }
   const chosen = chooseInstance(manifest.manifests, options.platform)
   const entry = entries.find(({ digest }) => digest === chosen?.digest)
   if (entry === undefined) {

@@ -1,6 +1,6 @@
 /** Where the image of a list's entry lies: `transport:details`, as libimage writes it into instances.json. */
 import type { RegistriesConfig } from '../../config/registries-conf.ts'
-import { errorCode } from '../../errors/tpod-error.ts'
+import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import { parseImageName, transportOf } from '../transports/image-name.ts'
 import type { ImageName } from '../transports/image-name.ts'
 import type { Store } from '../../storage/types.ts'
@@ -31,17 +31,18 @@ export function storeLocation(store: Pick<Store, 'graphRoot' | 'runRoot'>, image
 }
 
 /**
- * The name under which the entry's image is opened now. An image of this store is found by the entry's digest, whatever it
- * is called meanwhile; one that is gone keeps its recorded name, for the error.
+ * The name under which the entry's image is opened now. An image of this store, or of its read-only ones, is found by the
+ * entry's digest, whatever it is called and wherever the list was made. Without a digest (an image that is to be added) by
+ * its name alone. Throws NO_SUCH_IMAGE for one that is gone.
  */
-export async function openableLocation(store: Store, location: string, digest: string): Promise<ImageName> {
+export async function openableLocation(store: Store, location: string, digest?: string): Promise<ImageName> {
   const name = parseImageName(location)
   if (name.transport !== 'containers-storage') return name
   const match = placePattern.exec(name.details)
-  if (match !== null && match[1] !== store.graphRoot) return name
-  const details = match === null ? name.details : (match[2] as string)
-  const images = await store.listImages()
-  const named = images.find(({ id, names }) => details === `@${id}` || names?.includes(details))
-  const image = named !== undefined && imageDigests(named).has(digest) ? named : images.find((candidate) => imageDigests(candidate).has(digest))
-  return { transport: 'containers-storage', details: image === undefined ? details : `@${image.id}` }
+  const isElsewhere = match !== null && match[1] !== store.graphRoot
+  if (digest === undefined) return isElsewhere || match === null ? name : { ...name, details: match[2] as string }
+  const image = (await store.listImages()).find((candidate) => imageDigests(candidate).has(digest))
+  if (image !== undefined) return { ...name, details: `@${image.id}` }
+  if (isElsewhere) return name
+  throw new TpodError('NO_SUCH_IMAGE', `image instance ${digest}, added as ${match === null ? name.details : match[2]}, is not in the store any more: image not known`, { remedy: 'pull or build it again, or remove the entry: tpod manifest remove' })
 }

@@ -64,7 +64,7 @@ export async function changeStoredList(store: Store, imageId: string, change: (s
     }
     // An image of a read-only store is copied up with its names; one of our own has them, perhaps changed meanwhile.
     const names = store.options.additionalImageStores.length > 0 ? (stored.image.names ?? []) : []
-    return writeList(store, { id: imageId, names, list: stored.list, instances: stored.instances, isNew: false })
+    return writeList(store, { id: imageId, names, list: stored.list, instances: stored.instances, isNew: false, created: stored.image.created })
   }, signal)
 }
 
@@ -96,9 +96,11 @@ interface ListToWrite {
   list: ListDocument
   instances: ReadonlyMap<string, string>
   isNew: boolean
+  /** Of a list that is copied up. */
+  created?: string
 }
 
-async function writeList(store: Store, { id, names, list, instances, isNew }: ListToWrite): Promise<ImageRecord> {
+async function writeList(store: Store, { id, names, list, instances, isNew, created }: ListToWrite): Promise<ImageRecord> {
   // The empty key names the list's own image, as libimage has it once it has loaded a list.
   const locations: [string, string][] = isNew ? [] : [['', id], ...instances]
   const manifest = serializeList(list)
@@ -108,5 +110,6 @@ async function writeList(store: Store, { id, names, list, instances, isNew }: Li
     // On a change the locations come first: a list never names an entry whose image nobody knows.
     bigData: new Map(isNew ? [['manifest', manifest], [instancesKey, instancesBytes]] : [[instancesKey, instancesBytes], ['manifest', manifest]]),
     ...(isNew ? { namesMustBeFree: true } : {}),
+    ...(created === undefined ? {} : { created }),
   })
 }

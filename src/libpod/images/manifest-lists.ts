@@ -106,7 +106,7 @@ async function openNamed(engine: Engine, image: string, { endpoint, ...access }:
   const context = imageContext(engine, { authFile: access.authFile, credentials: access.credentials })
   const [{ resolveInstanceName, openableLocation }, { openSource }] = await Promise.all([import('../../image/manifest-list/instance-location.ts'), import('../../image/transports/open-source.ts')])
   const location = await resolveInstanceName(engine.store, registriesOf(engine), image)
-  return { source: await openSource(context, await openableLocation(engine.store, location, ''), endpoint), location, platform: context.platform }
+  return { source: await openSource(context, await openableLocation(engine.store, location), endpoint), location, platform: context.platform }
 }
 
 function addEntries({ list, instances }: StoredList, entries: readonly ListEntry[], location: string, changes: EntryChanges | undefined): void {
