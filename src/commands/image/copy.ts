@@ -6,6 +6,7 @@ import { writeError } from '../../cli/output.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { terminalColumns } from '../../cli/terminal.ts'
 import { TransportCommand } from '../../cli/transport-command.ts'
+import type { PullProgress } from '../../image/progress.ts'
 
 export default class ImageCopy extends TransportCommand {
   static override summary = 'Copy an image from one place to another'
@@ -39,11 +40,16 @@ containers-storage, dir, docker, docker-archive, docker-daemon, oci, oci-archive
     }
     const columns = terminalColumns(2)
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
-    if (!flags.quiet) writeError('Getting image source signatures\n')
+    let hasBegun = flags.quiet
+    const onProgress = (event: PullProgress): void => {
+      if (!hasBegun && (event.type === 'blob' || event.type === 'manifest')) writeError('Getting image source signatures\n')
+      hasBegun ||= event.type === 'blob' || event.type === 'manifest'
+      progress.onProgress(event)
+    }
     const { copyBetween } = await import('../../image/copy-between.ts')
     try {
       await copyBetween(context, from, to, {
-        source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress: progress.onProgress,
+        source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress,
         ...(flags['multi-arch'] === undefined ? {} : { multiArch: flags['multi-arch'] }),
         ...(flags['image-parallel-copies'] ? { parallelLayers: flags['image-parallel-copies'] } : {}),
         ...(flags['sign-identity'] === undefined ? {} : { signIdentity: flags['sign-identity'] }),
