@@ -199,7 +199,7 @@ function resolveLink(path: string): string {
   try {
     return realpathSync(path)
   } catch {
-    return path.startsWith('/') ? path : `${process.cwd()}/${path}`
+    return path
   }
 }
 

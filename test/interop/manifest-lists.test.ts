@@ -101,8 +101,14 @@ test('images of a registry are listed by reference, and are copied from there', 
   assert.deepEqual(Object.values(instances).filter((place) => place !== id), [`docker://${registry}/all:1`, `docker://${registry}/all:1`])
   host.tpodOk(['manifest', 'push', '-q', '--tls-verify=false', 'remote', `${registry}/moved:1`])
   assert.deepEqual(inRegistry('moved:1').manifests, inRegistry('all:1').manifests)
+  const several = host.tpod(['manifest', 'remove', 'remote', `docker://${registry}/all:1`])
+  assert.match(several.stderr, /several entries of the manifest list are of/)
   const one = host.tpodOk(['manifest', 'create', '--tls-verify=false', 'one', `${registry}/all:1`])
   assert.deepEqual(dataOf(one).list.manifests?.map(({ platform }) => platform.architecture), ['amd64'])
+  // docker's habit: the entry by the name under which it was added.
+  host.tpodOk(['manifest', 'annotate', '--os', 'windows', 'one', `${registry}/all:1`])
+  assert.equal((JSON.parse(byPodman('one')) as Index).manifests?.[0]?.platform.os, 'windows')
+  host.tpodOk(['manifest', 'remove', 'one', `${registry}/all:1`])
   assert.equal(host.tpodOk(['manifest', 'inspect', '--tls-verify=false', `${registry}/all:1`]), host.podmanOk(['manifest', 'inspect', `${registry}/all:1`]))
 })
 
@@ -174,8 +180,9 @@ test('annotations of the index, words of errors, exit codes', () => {
     assert.equal(result.code, code, `${args.join(' ')}: ${result.stderr}`)
     assert.match(result.stderr, words, args.join(' '))
   }
-  const removed = host.tpodOk(['manifest', 'rm', 'noted', 'busy'])
-  assert.match(removed, /^Untagged: localhost\/noted:latest\nDeleted: [0-9a-f]{64}\nUntagged: localhost\/busy:latest\nDeleted: [0-9a-f]{64}$/)
+  host.tpodOk(['manifest', 'create', 'second'])
+  const removed = host.tpodOk(['manifest', 'rm', 'noted', 'second'])
+  assert.match(removed, /^Untagged: localhost\/noted:latest\nDeleted: [0-9a-f]{64}\nUntagged: localhost\/second:latest\nDeleted: [0-9a-f]{64}$/)
   assert.equal(host.tpod(['image', 'exists', 'localhost/amd64']).code, 0)
 })
 

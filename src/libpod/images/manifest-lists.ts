@@ -11,7 +11,7 @@ import type { SigningKeys } from '../../image/trust/open-signers.ts'
 import type { EndpointOptions, ImageSource } from '../../image/types.ts'
 import { isDigest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/image-types.ts'
-import { formatReference } from '../../oci/reference.ts'
+import { formatReference, parseNormalizedReference, withDefaultTag } from '../../oci/reference.ts'
 import type { Engine } from '../engine.ts'
 import { imageContext, registriesOf } from '../image-context.ts'
 import type { RegistryAccess } from '../image-context.ts'
@@ -119,13 +119,13 @@ function addEntries({ list, instances }: StoredList, entries: readonly ListEntry
 }
 
 /**
- * Changes what the list says of an entry, named by its digest or by an image of the store that it is. Annotations replace the
+ * Changes what the list says of an entry, named by its digest, by an image of the store that it is, or by the name under which it was added. Annotations replace the
  * entry's former ones, as podman's do. Gives the list's id. Throws NO_SUCH_LIST_ENTRY.
  */
 export async function annotateManifestList(engine: Engine, listName: string, entry: string, changes: EntryChanges, signal?: AbortSignal): Promise<string> {
   const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
-  const digests = await entryDigests(engine, entry)
-  await changeStoredList(engine.store, id, ({ list }) => changeEntry(list, existing(list, digests, entry, listName), changes), signal)
+  const name = await entryName(engine, entry)
+  await changeStoredList(engine.store, id, (stored) => changeEntry(stored.list, findEntry(stored, name, entry, listName), changes), signal)
   return id
 }
 
@@ -161,9 +161,10 @@ async function describeSubject(engine: Engine, name: string, access: ListAccess)
 /** Takes an entry out, by digest or by an image of the store. Gives the list's id. Throws NO_SUCH_LIST_ENTRY. */
 export async function removeFromManifestList(engine: Engine, listName: string, entry: string, signal?: AbortSignal): Promise<string> {
   const { image: { id } } = await getStoredList(engine.store, registriesOf(engine), listName)
-  const digests = await entryDigests(engine, entry)
-  await changeStoredList(engine.store, id, ({ list }) => {
-    const digest = existing(list, digests, entry, listName)
+  const name = await entryName(engine, entry)
+  await changeStoredList(engine.store, id, (stored) => {
+    const digest = findEntry(stored, name, entry, listName)
+    const { list } = stored
     list.entries = list.entries.filter((each) => each.digest !== digest)
   }, signal)
   return id
@@ -242,18 +243,31 @@ function changeEntry(list: ListDocument, digest: string, changes: EntryChanges):
   if (changes.annotations !== undefined && Object.keys(changes.annotations).length > 0) entry.annotations = { ...changes.annotations }
 }
 
-/** Digests under which a list may have it. */
-async function entryDigests(engine: Engine, entry: string): Promise<Set<string>> {
-  if (isDigest(entry)) return new Set([entry])
-  const [{ findLocalImage, imageDigests }, { transportOf }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/transports/image-name.ts')])
-  const text = entry.replace(/^containers-storage:/, '')
-  const local = transportOf(text) === undefined && !/^[a-z0-9]+:[0-9a-f]+$/.test(text) ? await findLocalImage(engine.store, registriesOf(engine), text) : undefined
-  if (local === undefined) throw new TpodError('BAD_DIGEST', `invalid image digest "${entry}": no digest, and no image of the store`, { remedy: "find the entry's digest with: tpod manifest inspect" })
-  return imageDigests(local.image)
+/** What an entry is known by: its digest, or where its image lies. */
+interface EntryName {
+  digests: ReadonlySet<string>
+  location?: string
 }
 
-function existing(list: ListDocument, digests: ReadonlySet<string>, entry: string, listName: string): string {
-  const found = list.entries.find(({ digest }) => digests.has(digest))
-  if (found === undefined) throw new TpodError('NO_SUCH_LIST_ENTRY', `${listName}: no instance matching digest "${entry}" found in manifest list`, { remedy: `list its entries with: tpod manifest inspect ${listName}` })
-  return found.digest
+async function entryName(engine: Engine, entry: string): Promise<EntryName> {
+  if (isDigest(entry)) return { digests: new Set([entry]) }
+  const [{ findLocalImage, imageDigests }, { transportOf }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/transports/image-name.ts')])
+  const text = entry.replace(/^containers-storage:/, '')
+  const transport = transportOf(text)
+  if (/^sha\d+:/.test(text)) {
+    throw new TpodError('BAD_DIGEST', `invalid image digest "${entry}"`, { remedy: "find the entry's digest with: tpod manifest inspect" })
+  }
+  const local = transport === undefined ? await findLocalImage(engine.store, registriesOf(engine), text) : undefined
+  const named = transport === undefined || transport === 'docker' ? `docker://${formatReference(withDefaultTag(parseNormalizedReference(text)))}` : text
+  return { digests: local === undefined ? new Set() : imageDigests(local.image), location: named }
+}
+
+/** The digest of the one entry that is meant. Throws NO_SUCH_LIST_ENTRY, also for several. */
+function findEntry({ list, instances }: StoredList, { digests, location }: EntryName, entry: string, listName: string): string {
+  const byDigest = list.entries.filter(({ digest }) => digests.has(digest))
+  const found = byDigest.length > 0 ? byDigest : list.entries.filter(({ digest }) => location !== undefined && instances.get(digest) === location)
+  const remedy = `list its entries with: tpod manifest inspect ${listName}`
+  if (found.length > 1) throw new TpodError('NO_SUCH_LIST_ENTRY', `${listName}: several entries of the manifest list are of "${entry}"`, { remedy: `name one by its digest; ${remedy}` })
+  if (found.length === 0) throw new TpodError('NO_SUCH_LIST_ENTRY', `${listName}: no instance matching digest "${entry}" found in manifest list`, { remedy })
+  return found[0]!.digest
 }
