@@ -1,6 +1,7 @@
 /** A blob's bytes on their way up, which can be sent again from where the registry has lost them. */
 import { createHash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
+import { freeChunk } from '../../archive/free-chunk.ts'
 
 export interface ReplayableOptions {
   /** The same bytes from an offset; absent: only the last windowBytes can be had again. */
@@ -143,7 +144,12 @@ export class ReplayableBytes {
     // A copy: slice() of a Buffer would be a view of memory that is freed.
     this.window.push(new Uint8Array(chunk))
     this.windowBytes += chunk.length
-    while (this.windowBytes - this.window[0]!.length >= this.options.windowBytes) this.windowBytes -= this.window.shift()!.length
+    while (this.windowBytes - this.window[0]!.length >= this.options.windowBytes) {
+      const oldest = this.window.shift()!
+      this.windowBytes -= oldest.length
+      // Waiting for the collector, a push would take 50 MB more.
+      freeChunk(oldest)
+    }
   }
 
   private async unlessAborted<T>(start: () => Promise<T>): Promise<T> {
