@@ -146,6 +146,9 @@ test('a manifest in a file: standalone-sign and standalone-verify', () => {
   }
 })
 
+// Without gpg2, which Debian does not have, podman shows no owners of keys.
+const show = (args: readonly string[], result: string): string => (args.includes('--json') ? result.replaceAll(/,\n +"gpg_id": "[^N][^"]*"/g, '') : result.replaceAll(/ *alice@test, bob@test| *alice@test| *bob@test/g, '').replaceAll(/ +/g, ' '))
+
 test('image trust set writes the bytes that podman writes, and show prints its table', () => {
   const [theirs, mine] = [file('podman-policy.json'), file('tpod-policy.json')]
   const steps = [['-t', 'accept', 'default'], ['-t', 'reject', 'evil.example.com'], ['-t', 'sigstoreSigned', '-f', join(gpg.directory, 'bob.asc'), 'b.example.com/x'], ['-t', 'signedBy', '-f', join(gpg.directory, 'alice.asc'), '-f', join(gpg.directory, 'bob.asc'), 'b.example.com/x:1'], ['-t', 'reject', 'default']]
@@ -154,8 +157,6 @@ test('image trust set writes the bytes that podman writes, and show prints its t
     host.tpodOk(['image', 'trust', 'set', '--policypath', mine, ...step])
   }
   assert.equal(readFileSync(mine, 'utf8'), readFileSync(theirs, 'utf8'))
-  // Without gpg2, which Debian does not have, podman shows no owners of keys.
-  const show = (args: readonly string[], result: string): string => (args.includes('--json') ? result.replaceAll(/,\n +"gpg_id": "[^N][^"]*"/g, '') : result.replaceAll(/ *alice@test, bob@test| *alice@test| *bob@test/g, '').replaceAll(/ +/g, ' '))
   for (const args of [[], ['-n'], ['--json'], ['--raw']]) {
     const words = ['image', 'trust', 'show', '--policypath', mine, '--registrypath', registriesD, ...args]
     assert.equal(show(args, host.tpodOk(words)), show(args, host.podmanOk(words)))
