@@ -6,6 +6,11 @@ export function isCompiledExecutable(): boolean {
   return process.versions['bun'] !== undefined && (process.argv[1] ?? '').startsWith('/$bunfs/')
 }
 
+/** True where fetch is the runtime's native code and takes a `tls` option, as Bun's does. */
+export function hasNativeFetch(): boolean {
+  return process.versions['bun'] !== undefined
+}
+
 /** The environment of the program that we are part of: the library's default where its caller passes none. */
 export function ownEnvironment(): Readonly<Record<string, string | undefined>> {
   return process.env

@@ -109,7 +109,7 @@ async function fetchToken({ connections, userAgent, challenge, registry, scopes,
     }
   }
   // Redirects are not followed here: credentials go to the realm and nowhere else.
-  const response = await connections.request({ method: body === undefined ? 'GET' : 'POST', url, headers, ...(body === undefined ? {} : { body }), ...(signal === undefined ? {} : { signal }) })
+  const response = await connections.request({ method: body === undefined ? 'GET' : 'POST', url, headers, ...(body === undefined ? { isSmall: true } : { body }), ...(signal === undefined ? {} : { signal }) })
   if (response.status !== 200) {
     const wasLogin = known !== undefined
     response.discard()

@@ -1,6 +1,6 @@
 /** How one registry is reached, from what the context and the endpoint's options say. */
 import type { EndpointOptions, TransportContext } from '../types.ts'
-import type { RegistryClientOptions } from './client.ts'
+import type { RegistryClientOptions, Scheme } from './client.ts'
 import { proxyRules } from './proxy-rules.ts'
 
 export interface ConnectionOptions extends Omit<RegistryClientOptions, 'host' | 'repository' | 'actions'> {
@@ -13,11 +13,15 @@ export interface ConnectionOptions extends Omit<RegistryClientOptions, 'host' | 
 export const defaultStallTimeoutMs = 60_000
 export const defaultRetries = 3
 
+const schemesOf = new WeakMap<object, Map<string, Promise<Scheme | undefined>>>()
+
 /** `name` = host/path (or the host alone), by which credentials are found. `insecure` = what registries.conf says; the option decides over it. */
 export function connectionOptions(context: Partial<TransportContext> & Pick<TransportContext, 'credentials'>, name: string, insecure: boolean, options: EndpointOptions): ConnectionOptions {
   const proxyFor = proxyRules(context.proxyEnv ?? {})
   const credentials = options.credentials ?? context.credentials
   const { onProgress } = options
+  let schemes = schemesOf.get(context)
+  if (schemes === undefined) schemesOf.set(context, (schemes = new Map()))
   return {
     tls: {
       insecure: options.tlsVerify === undefined ? insecure : !options.tlsVerify,
@@ -25,6 +29,7 @@ export function connectionOptions(context: Partial<TransportContext> & Pick<Tran
       ...(options.certDirectory === undefined ? {} : { certDirectory: options.certDirectory }),
     },
     ...(proxyFor === undefined ? {} : { proxyFor }),
+    schemes,
     credentials: () => credentials.find(name),
     ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }),
     ...(context.registriesDirectories === undefined ? {} : { registriesDirectories: context.registriesDirectories }),

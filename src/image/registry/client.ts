@@ -12,6 +12,8 @@ import { isTemporaryStatus, parseRetryAfter, TemporaryStatus, withRetry } from '
 import { readTlsMaterial } from './tls.ts'
 import type { TlsSearch } from './tls.ts'
 
+export type Scheme = 'https:' | 'http:'
+
 export interface RegistryClientOptions {
   /** host[:port]; docker.io stands for its API host. */
   host: string
@@ -27,6 +29,8 @@ export interface RegistryClientOptions {
   credentials: () => Promise<Credentials | undefined>
   /** A bearer token, instead of any login. */
   registryToken?: string
+  /** What insecure registries speak, as far as other clients of the same run have found out. */
+  schemes?: Map<string, Promise<Scheme | undefined>>
   userAgent: string
   stallTimeoutMs: number
   retryDelayMs: number
@@ -49,6 +53,8 @@ export interface RegistryRequest {
   headers?: Readonly<Record<string, string>>
   /** A stream is sent once: the request is then not repeated, and what goes wrong is thrown as it is (TemporaryStatus, system errors). */
   body?: string | Uint8Array | BodyStream
+  /** A GET or HEAD whose answer is read at once and is no layer. */
+  isSmall?: boolean
   /** Silence allowed while the registry works, ms; default the client's stall time. */
   answerTimeoutMs?: number
   /** Statuses that mean success; default 200 and 206. */
@@ -97,8 +103,7 @@ interface Session {
   authorizer: Authorizer
   apiHost: string
   /** Unknown until the first answer of an insecure registry, which may speak either. */
-  scheme: 'https:' | 'http:' | undefined
-  probing?: Promise<boolean>
+  scheme: Scheme | undefined
 }
 
 async function sendWithRetry(session: Session, request: RegistryRequest): Promise<HttpResponse> {
@@ -141,26 +146,29 @@ async function sendOnce(session: Session, request: RegistryRequest): Promise<Htt
 
 async function sendToRegistry(session: Session, request: RegistryRequest, authorization: string | undefined): Promise<HttpResponse> {
   if (request.path instanceof URL) return sendToAddress(session, request, request.path, authorization)
+  const { schemes } = session.options
+  session.scheme ??= await schemes?.get(session.apiHost)
   if (session.scheme !== undefined) return followRedirects(session, request, session.scheme, authorization)
+  let found = (_: Scheme | undefined): void => {}
+  if (schemes?.has(session.apiHost) === false) schemes.set(session.apiHost, new Promise((resolve) => (found = resolve)))
   // An insecure registry: HTTPS with any certificate is still better than none, so it is tried first.
-  if (await speaksPlain(session)) return followRedirects(session, request, (session.scheme ??= 'http:'), authorization)
   try {
     const response = await followRedirects(session, request, 'https:', authorization)
-    session.scheme = 'https:'
+    found((session.scheme = 'https:'))
     return response
   } catch (error) {
-    if (request.signal?.aborted || !(mayBePlainHttp(error) || isOnlyPlainProxied(session, error))) throw error
+    const mayBePlain = request.signal?.aborted !== true && (mayBePlainHttp(error) || isOnlyPlainProxied(session, error))
+    found(mayBePlain ? 'http:' : undefined)
+    if (!mayBePlain) throw error
   }
   const response = await followRedirects(session, request, 'http:', authorization)
   session.scheme = 'http:'
   return response
 }
 
-/** Asked once, whatever number of requests wait for it; a proxy would answer for itself. */
-function speaksPlain(session: Session): Promise<boolean> {
-  const { options: { proxyFor }, apiHost } = session
-  if (proxyFor?.(new URL(`https://${apiHost}`)) !== undefined || proxyFor?.(new URL(`http://${apiHost}`)) !== undefined) return Promise.resolve(false)
-  return (session.probing ??= import('./probe-scheme.ts').then(({ speaksPlainHttp }) => speaksPlainHttp(apiHost)))
+/** Behind a proxy for plain HTTP alone the registry's name may be unknown here, or its network out of reach. */
+function isOnlyPlainProxied({ options: { proxyFor }, apiHost }: Session, error: unknown): boolean {
+  return proxyFor !== undefined && !(error instanceof TpodError) && proxyFor(new URL(`https://${apiHost}`)) === undefined && proxyFor(new URL(`http://${apiHost}`)) !== undefined
 }
 
 /** An address that the registry gave, perhaps in an earlier run: it says nothing of the scheme of others. */
@@ -169,11 +177,6 @@ function sendToAddress(session: Session, request: RegistryRequest, address: URL,
     throw new TpodError('REGISTRY_TLS', `${request.what}: ${address.host} is to be reached in plain HTTP`, { remedy: '--tls-verify=false if you accept that' })
   }
   return followRedirects(session, request, session.scheme ?? address.protocol, authorization)
-}
-
-/** Behind a proxy for plain HTTP alone the registry's name may be unknown here, or its network out of reach. */
-function isOnlyPlainProxied({ options: { proxyFor }, apiHost }: Session, error: unknown): boolean {
-  return proxyFor !== undefined && !(error instanceof TpodError) && proxyFor(new URL(`https://${apiHost}`)) === undefined && proxyFor(new URL(`http://${apiHost}`)) !== undefined
 }
 
 async function followRedirects(session: Session, request: RegistryRequest, scheme: string, authorization: string | undefined): Promise<HttpResponse> {
@@ -189,6 +192,7 @@ async function followRedirects(session: Session, request: RegistryRequest, schem
       url,
       headers,
       ...(request.body === undefined ? {} : { body: request.body }),
+      ...(request.isSmall === true ? { isSmall: true } : {}),
       ...(request.answerTimeoutMs === undefined ? {} : { answerTimeoutMs: request.answerTimeoutMs }),
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     })

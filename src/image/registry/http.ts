@@ -5,6 +5,7 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { hasNativeFetch } from '../../host/process/self.ts'
 import type { ProxyConnections, Started } from './proxy-connections.ts'
 import type { Proxy, ProxyRules } from './proxy-rules.ts'
 import type { TlsMaterial } from './tls.ts'
@@ -20,6 +21,8 @@ export interface HttpRequest {
   headers: Record<string, string>
   /** A stream is sent as it comes; what it throws is thrown, unchanged. It is left where the server answers before its end. */
   body?: string | Uint8Array | BodyStream
+  /** A GET or HEAD whose answer is read at once and is no layer: it may take a shorter way. */
+  isSmall?: boolean
   /** Longest silence of the server after the body's end, ms; default the connections' stall time. */
   answerTimeoutMs?: number
   signal?: AbortSignal
@@ -41,31 +44,52 @@ export interface HttpConnections {
   close(): void
 }
 
-/** Keeps connections open between requests until `close`. `proxyFor` absent: no request goes through a proxy. */
+/** Keeps connections open between requests until `close`. `proxyFor` absent: no request goes through a proxy. Nothing is loaded before it is needed. */
 export async function openConnections(tls: TlsMaterial, stallTimeoutMs: number, proxyFor?: ProxyRules): Promise<HttpConnections> {
-  const http = await import('node:http')
-  const plain = new http.Agent({ keepAlive: true })
-  // TLS is heavy to load, and a registry of plain HTTP needs none.
-  let secure: Promise<{ https: typeof import('node:https'); agent: Agent }> | undefined
-  const openSecure = async (): Promise<{ https: typeof import('node:https'); agent: Agent }> => {
-    const https = await import('node:https')
-    return { https, agent: new https.Agent({ keepAlive: true, ...tls }) }
-  }
+  let plain: Promise<Plain> | undefined
+  let secure: Promise<Secure> | undefined
   let proxied: Promise<ProxyConnections> | undefined
   const start = async (url: URL, options: RequestOptions, proxy: Proxy | undefined): Promise<Started> => {
     if (proxy !== undefined) return (await (proxied ??= openProxied(tls, stallTimeoutMs))).send(proxy, url, options)
-    if (url.protocol === 'http:') return { request: http.request(url, { ...options, agent: plain }), explain: (error) => error }
-    const { https, agent } = await (secure ??= openSecure())
+    if (url.protocol === 'http:') {
+      const { http, agent } = await (plain ??= openPlain())
+      return { request: http.request(url, { ...options, agent }), explain: (error) => error }
+    }
+    const { https, agent } = await (secure ??= openSecure(tls))
     return { request: https.request(url, { ...options, agent }), explain: (error) => error }
   }
   return {
-    request: async (request) => exchange(start, request, stallTimeoutMs, proxyFor?.(request.url)),
+    async request(request) {
+      const proxy = proxyFor?.(request.url)
+      const isQuick = request.isSmall === true && request.body === undefined && proxy === undefined && tls.cert === undefined && hasNativeFetch()
+      const quick = isQuick ? await import('./quick-exchange.ts').then(({ quickExchange }) => quickExchange(request, tls, stallTimeoutMs)) : undefined
+      return quick ?? exchange(start, request, stallTimeoutMs, proxy)
+    },
     close() {
-      plain.destroy()
-      void secure?.then(({ agent }) => agent.destroy(), () => {})
+      for (const opened of [plain, secure]) void opened?.then(({ agent }) => agent.destroy(), () => {})
       void proxied?.then((connections) => connections.close(), () => {})
     },
   }
+}
+
+interface Plain {
+  http: typeof import('node:http')
+  agent: Agent
+}
+
+async function openPlain(): Promise<Plain> {
+  const http = await import('node:http')
+  return { http, agent: new http.Agent({ keepAlive: true }) }
+}
+
+interface Secure {
+  https: typeof import('node:https')
+  agent: Agent
+}
+
+async function openSecure(tls: TlsMaterial): Promise<Secure> {
+  const https = await import('node:https')
+  return { https, agent: new https.Agent({ keepAlive: true, ...tls }) }
 }
 
 async function openProxied(tls: TlsMaterial, stallTimeoutMs: number): Promise<ProxyConnections> {

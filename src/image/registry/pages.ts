@@ -27,7 +27,7 @@ export async function* readPages(client: RegistryClient, { path, field, what, ..
   let empty = 0
   while (next !== undefined) {
     seen.add(next)
-    const response = await client.send({ path: next, what, accept: 'application/json', ...request })
+    const response = await client.send({ path: next, what, accept: 'application/json', isSmall: true, ...request })
     const page = parsePage(await readBody(response, maxPageBytes, what), field, what)
     yield page
     entries += page.length

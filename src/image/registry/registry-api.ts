@@ -68,7 +68,7 @@ export async function getDigest(context: TransportContext, reference: QualifiedR
 /** Undefined: the registry does not say, or does not answer HEAD. */
 export async function headDigest(client: RegistryClient, tag: string, what: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
-    const response = await client.send({ method: 'HEAD', path: `manifests/${tag}`, what, accept: manifestAccept, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+    const response = await client.send({ method: 'HEAD', path: `manifests/${tag}`, what, accept: manifestAccept, isSmall: true, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
     response.discard()
     const digest = headerOf(response, 'docker-content-digest')
     return isDigest(digest) ? digest : undefined
@@ -94,7 +94,7 @@ export async function deleteManifest(context: TransportContext, reference: Quali
 export async function pingRegistry(context: TransportContext, host: string, options: EndpointOptions = {}): Promise<void> {
   const client = await openHost(context, host, options)
   try {
-    const response = await client.send({ path: '/v2/', what: `reach ${host}`, missing: 'REGISTRY_ERROR', ...signalOf(options) })
+    const response = await client.send({ path: '/v2/', what: `reach ${host}`, isSmall: true, missing: 'REGISTRY_ERROR', ...signalOf(options) })
     response.discard()
   } finally {
     client.close()

@@ -84,7 +84,7 @@ async function reuseBlob(destination: Destination, blob: BlobToStore): Promise<S
 /** Bytes of the blob there; undefined: it isn't, or not certainly, there. */
 async function sizeOf({ client, what }: Destination, digest: string, signal: AbortSignal | undefined): Promise<number | undefined> {
   try {
-    const response = await client.send({ method: 'HEAD', path: `blobs/${digest}`, what, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+    const response = await client.send({ method: 'HEAD', path: `blobs/${digest}`, what, isSmall: true, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
     response.discard()
     const length = headerOf(response, 'content-length')
     return /^\d{1,15}$/.test(length) ? Number(length) : undefined

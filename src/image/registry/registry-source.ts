@@ -22,6 +22,7 @@ export interface RegistrySourceOptions extends ConnectionOptions {
 
 /** However often new bytes come in between, a blob that breaks more often than this is given up. */
 const maxBreaks = 50
+const maxSmallBytes = 1024 * 1024
 
 /** `reference` is as the place that is asked calls it; messages use `shownAs` (the user's name for the image). */
 export async function openRegistrySource(reference: QualifiedReference, shownAs: string, options: RegistrySourceOptions): Promise<ImageSource> {
@@ -43,7 +44,7 @@ export async function openRegistrySource(reference: QualifiedReference, shownAs:
 
 async function getManifest(client: RegistryClient, reference: QualifiedReference, what: string, digest: string | undefined, signal: AbortSignal | undefined): Promise<RawManifest> {
   const wanted = digest === undefined ? reference.digest : parseDigest(digest, what)
-  const response = await client.send({ path: `manifests/${wanted ?? reference.tag ?? 'latest'}`, what, accept: manifestAccept, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+  const response = await client.send({ path: `manifests/${wanted ?? reference.tag ?? 'latest'}`, what, accept: manifestAccept, isSmall: true, missing: 'MANIFEST_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
   const bytes = await readBody(response, maxManifestBytes, `the manifest of ${reference.name}`)
   const actual = await digestOfManifest(bytes)
   if (wanted !== undefined && actual !== wanted) {
@@ -66,7 +67,7 @@ async function* readBlob(client: RegistryClient, digest: string, image: string, 
     const before = position
     let failure: unknown
     try {
-      for await (const chunk of readFrom(client, digest, what, position, signal)) {
+      for await (const chunk of readFrom(client, digest, what, position, sizeBytes !== undefined && sizeBytes <= maxSmallBytes, signal)) {
         position += chunk.length
         if (sizeBytes !== undefined && position > sizeBytes) throw new TpodError('DIGEST_MISMATCH', `${what}: the registry sent more than the ${sizeBytes} bytes that the manifest states`)
         yield chunk
@@ -90,8 +91,8 @@ async function* readBlob(client: RegistryClient, digest: string, image: string, 
   }
 }
 
-async function* readFrom(client: RegistryClient, digest: string, what: string, position: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  const response = await client.send({ path: `blobs/${digest}`, what, offset: position, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
+async function* readFrom(client: RegistryClient, digest: string, what: string, position: number, isSmall: boolean, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  const response = await client.send({ path: `blobs/${digest}`, what, offset: position, isSmall, missing: 'BLOB_UNKNOWN', ...(signal === undefined ? {} : { signal }) })
   let skip = response.status === 206 ? startOf(response, position, what) : position
   for await (const chunk of response.body) {
     if (skip >= chunk.length) {
