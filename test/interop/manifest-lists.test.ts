@@ -112,6 +112,26 @@ test('images of a registry are listed by reference, and are copied from there', 
   assert.equal(host.tpodOk(['manifest', 'inspect', '--tls-verify=false', `${registry}/all:1`]), host.podmanOk(['manifest', 'inspect', `${registry}/all:1`]))
 })
 
+test('a push adds the images in another compression, which podman pulls', () => {
+  host.importBusybox('localhost/zstd')
+  const id = host.tpodOk(['manifest', 'create', 'twice', 'localhost/zstd', 'arm64'])
+  const stored = dataOf(id).list
+  host.tpodOk(['manifest', 'push', '-q', '--tls-verify=false', '--add-compression', 'zstd', 'twice', `${registry}/twice:1`])
+  const manifests = inRegistry('twice:1').manifests ?? []
+  assert.deepEqual(manifests.map(({ platform, annotations }) => [platform.architecture, annotations?.['io.github.containers.compression.zstd']]), [['amd64', undefined], ['arm64', undefined], ['amd64', 'true'], ['arm64', 'true']])
+  for (const [index, { digest }] of manifests.entries()) {
+    const image = inRegistry(`twice@${digest}`) as unknown as { layers: { mediaType: string }[] }
+    assert.match(image.layers[0]?.mediaType ?? '', index < 2 ? /tar\+gzip$/ : /tar\+zstd$/)
+  }
+  assert.deepEqual(dataOf(id).list, stored)
+  host.podmanOk(['pull', '-q', `${registry}/twice@${manifests[2]?.digest}`])
+  for (const [args, words] of [[['--add-compression', 'lzma'], /unknown compression/], [['--add-compression', 'zstd', '--all=false'], /--all=false/], [['--add-compression', 'zstd', '--compression-format', 'zstd'], /--add-compression zstd alone/]] as [string[], RegExp][]) {
+    const result = host.tpod(['manifest', 'push', ...args, 'twice', `dir:${host.directory}/never`])
+    assert.equal(result.code, 125)
+    assert.match(result.stderr, words)
+  }
+})
+
 test('two additions at once lose nothing, podman\'s among them', async () => {
   const names = ['amd64', 'arm64', ...Array.from({ length: 6 }, (_, index) => `extra${index}`)]
   for (const name of names.slice(2)) {

@@ -3,7 +3,7 @@ import { BaseCommand } from '../../cli/base-command.ts'
 import { signFlags } from '../../cli/flags/copy.ts'
 import { listAccess, listAccessFlags } from '../../cli/flags/list-access.ts'
 import { pushRequest } from '../../cli/flags/push.ts'
-import { arg, bool, integer, text } from '../../cli/options.ts'
+import { arg, bool, csv, integer, text } from '../../cli/options.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { terminalColumns } from '../../cli/terminal.ts'
 import { pushManifestList } from '../../libpod/images/manifest-lists.ts'
@@ -19,6 +19,7 @@ export default class ManifestPush extends BaseCommand {
   }
   static override flags = {
     ...listAccessFlags, ...signFlags,
+    'add-compression': csv('add instances with selected compression while pushing'),
     all: bool('also push the images in the list', { default: true }),
     'compression-format': text('compression format to use', { options: ['gzip', 'zstd'] }),
     'compression-level': integer('compression level to use'),
@@ -38,13 +39,15 @@ export default class ManifestPush extends BaseCommand {
     // As podman: a format that is asked for is for layers that are compressed already, too.
     const force = this.given.has('force-compression') ? flags['force-compression'] : flags['compression-format'] !== undefined
     const request = pushRequest({ ...flags, 'force-compression': force })
+    const { parseAddedCompressions } = await import('../../image/manifest-list/add-compression.ts')
+    const addCompression = parseAddedCompressions(flags['add-compression'])
     const engine = await this.openEngine()
     const columns = terminalColumns(2)
     const progress = pullProgress({ quiet: flags.quiet, ...(columns === undefined ? {} : { columns }) })
     try {
       await pushManifestList(engine, list as string, destination ?? (list as string), {
         ...listAccess(flags, this.given, this.signal), ...request,
-        all: flags.all, remove: flags.rm || flags.purge, signal: this.signal, onProgress: progress.onProgress,
+        addCompression, all: flags.all, remove: flags.rm || flags.purge, signal: this.signal, onProgress: progress.onProgress,
         askPassphrase: (keyFile) => askPassphrase(keyFile, this.signal),
       })
     } finally {

@@ -6,23 +6,49 @@ import type { ImageName } from '../transports/image-name.ts'
 import { openSource } from '../transports/open-source.ts'
 import type { EndpointOptions, ImageContext, ImageSource } from '../types.ts'
 import { openableLocation } from './instance-location.ts'
-import { preferredFormat } from './list-document.ts'
+import type { AddedCompression } from './add-compression.ts'
+import { preferredFormat, serializeList } from './list-document.ts'
 import { createListSource } from './list-source.ts'
 import type { StoredList } from './stored-list.ts'
 
 export interface PushListOptions extends Omit<CopyOptions, 'instances'> {
   /** Its images, too; else the list alone, for a destination that has them. Default true. */
   all?: boolean
+  /** Push the images in these compressions, too, as further entries. */
+  addCompression?: readonly AddedCompression[]
   /** How the destination is reached, and the images' places. */
   endpoint?: EndpointOptions
 }
 
 /** Copies a list of the store with its images, from wherever they lie. Throws what reaching them and copying throws. */
 export async function pushStoredList(context: ImageContext, stored: StoredList, destinationName: ImageName, options: PushListOptions = {}): Promise<CopyResult> {
-  const { all = true, endpoint = {}, ...copy } = options
-  const { copyImage } = await import('../copy/copy-image.ts')
-  const source = openStoredList(context, stored, endpoint)
+  const { addCompression = [], ...push } = options
+  if (addCompression.length === 0) return pushSource(context, openStoredList(context, stored, options.endpoint), destinationName, push)
+  if (push.all === false) throw new TpodError('BAD_FLAG', 'push with added compressions: they are images, which --all=false leaves out')
+  if (push.compression?.format === 'zstd') throw new TpodError('BAD_FLAG', 'push with added compressions: the images themselves are then gzip, not zstd', { remedy: '--add-compression zstd alone pushes both' })
+  const { addCompressions } = await import('./add-compression.ts')
+  const { endpoint: _endpoint, all: _all, ...copy } = push
+  const source = openStoredList(context, stored, options.endpoint)
   try {
+    const added = await addCompressions(context, stored.list, source, addCompression, copy)
+    try {
+      const more: StoredList = { ...stored, list: added.list, bytes: serializeList(added.list), instances: new Map([...stored.instances, ...added.locations]) }
+      // Forced, it would make the added ones like the others again.
+      const kept = push.compression === undefined ? {} : { compression: { ...push.compression, force: false } }
+      return await pushSource(context, openStoredList(context, more, options.endpoint), destinationName, { ...push, ...kept })
+    } finally {
+      await added.discard()
+    }
+  } finally {
+    await source.close()
+  }
+}
+
+/** Closes the source. */
+async function pushSource(context: ImageContext, source: ImageSource, destinationName: ImageName, options: Omit<PushListOptions, 'addCompression'>): Promise<CopyResult> {
+  const { all = true, endpoint = {}, ...copy } = options
+  try {
+    const { copyImage } = await import('../copy/copy-image.ts')
     const destination = await openDestination(context, destinationName, endpoint)
     try {
       return await copyImage(context, source, destination, { ...copy, instances: all ? 'all' : 'index-only' })

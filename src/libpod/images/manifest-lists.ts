@@ -2,6 +2,7 @@
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import type { Outcome } from '../../errors/outcome.ts'
 import type { CopyOptions } from '../../image/copy/types.ts'
+import type { AddedCompression } from '../../image/manifest-list/add-compression.ts'
 import type { InspectedManifest } from '../../image/manifest-list/inspect-list.ts'
 import type { ListDocument, ListEntry } from '../../image/manifest-list/list-document.ts'
 import { changeStoredList, createStoredList, getStoredList } from '../../image/manifest-list/stored-list.ts'
@@ -48,6 +49,8 @@ export interface CreateListOptions extends ListAccess {
 export interface PushListOptions extends ListAccess, Omit<CopyOptions, 'instances'> {
   /** Default true: the images, too. */
   all?: boolean
+  /** The images in these compressions, too, as further entries of the pushed list. */
+  addCompression?: readonly AddedCompression[]
   /** Remove the list after it was pushed. */
   remove?: boolean
   /** The digest of what was pushed is written there, before the list is removed. */
