@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { digestOf } from '../../src/oci/digest.ts'
 import { GpgHome } from '../support/gpg-home.ts'
 import { type Result, projectRoot, TestHost } from '../support/host.ts'
 
@@ -107,6 +108,41 @@ test('a mirror under another name: remapIdentity', () => {
   assert.deepEqual(verdicts('mirror/app:1'), all(true))
   setPolicy([signedBy(['alice'], { type: 'remapIdentity', prefix: `${registry}/mirror`, signedPrefix: 'other.example.com/team' })])
   assert.deepEqual(verdicts('mirror/app:1'), all(false))
+})
+
+test('image sign, of podman and of tpod, adds to what is there; with --all it signs the images of a list', () => {
+  setPolicy([{ type: 'insecureAcceptAnything' }])
+  for (const tool of ['podman', 'tpod'] as const) {
+    const list = `localhost/${tool}-list:1`
+    host.tpodOk(['manifest', 'create', list, `docker://${registry}/plain:1`])
+    host.tpodOk(['manifest', 'push', '--all', '-q', list, `docker://${registry}/${tool}-list:1`])
+    const top = digestOf(skopeo(['inspect', '--raw', '--tls-verify=false', `docker://${registry}/${tool}-list:1`]).stdout)
+    const signWith = (...args: string[]): void => {
+      const result = host[tool](['image', 'sign', '--sign-by', 'alice@test', ...args, `docker://${registry}/${tool}-list:1`], { env })
+      assert.equal(result.code, 0, result.stderr)
+    }
+    signWith()
+    signWith()
+    assert.ok(existsSync(file(`signatures/${tool}-list@${top.replace(':', '=')}/signature-2`)))
+    setPolicy([signedBy(['alice'])])
+    // What is taken of a list is one image, and that has no signature yet.
+    assert.deepEqual(verdicts(`${tool}-list:1`), all(false))
+    setPolicy([{ type: 'insecureAcceptAnything' }])
+    signWith('--all')
+    setPolicy([signedBy(['alice'])])
+    assert.deepEqual(verdicts(`${tool}-list:1`), all(true))
+    setPolicy([{ type: 'insecureAcceptAnything' }])
+  }
+})
+
+test('signed as it is pushed', () => {
+  setPolicy([{ type: 'insecureAcceptAnything' }])
+  // As an image of its own: the other one has in the store the signatures with which it was pulled.
+  host.importBusybox('localhost/unsigned:1', ['CMD ["true"]'])
+  const pushed = host.tpod(['push', '-q', '--sign-by', alice, 'localhost/unsigned:1', `docker://${registry}/pushed:1`], { env })
+  assert.equal(pushed.code, 0, pushed.stderr)
+  setPolicy([signedBy(['alice'])])
+  assert.deepEqual(verdicts('pushed:1'), all(true))
 })
 
 test('signatures travel in directories and in the store', () => {
