@@ -29,11 +29,11 @@ async function candidatesFor(before: readonly string[], last: string, context: C
   if (scan.pendingGlobal) return valueCandidates(scan.pendingGlobal, last, globals, context)
   const entry = scan.path === '' ? undefined : findEntry(table, scan.path)
   if (!entry) {
-    if (last.startsWith('-')) return flagNames(globalFlags)
+    if (last.startsWith('-')) return flagNames(table.globalFlags ?? globalFlags)
     return childCommands(table, table.groups.find(({ path }) => path === scan.path)).map(([name, summary]) => `${name}\t${summary}`)
   }
   const { default: Class } = await entry.load()
-  const flags = { ...globalFlags, ...Class.flags }
+  const flags = { ...(table.globalFlags ?? globalFlags), ...Class.flags }
   const position = scanArguments(scan.rest, flags, Class.passthrough)
   collectGlobals(scan.rest, globals)
   if (position.isPassthrough) return Class.passthrough && entry.path !== 'top' ? [':files'] : []
@@ -59,7 +59,7 @@ function scanCommand(before: readonly string[], { table }: Context): CommandScan
     const word = before[at] as string
     if (word.startsWith('-')) {
       const name = word.slice(2)
-      const definition = (globalFlags as FlagInput)[name]
+      const definition = ((table.globalFlags ?? globalFlags) as FlagInput)[name]
       const takesValue = definition?.type === 'option'
       if (takesValue && at + 1 >= before.length) return { path, rest: [], globals, pendingGlobal: definition }
       at += takesValue ? 2 : 1

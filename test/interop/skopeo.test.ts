@@ -119,6 +119,16 @@ test('sync writes the trees that skopeo writes, and copies them back', () => {
   for (const tag of ['1.0.0', '1.1.0']) assert.equal(raw(`back/app:${tag}`), raw(`team/app:${tag}`))
 })
 
+test('a mirror that is up to date is not copied again', () => {
+  const args = ['sync', '--all', '--src-tls-verify=false', '--dest-tls-verify=false', '--src', 'docker', '--dest', 'docker', `${registry}/team/app`, `${registry}/mirror`]
+  assert.equal(ours(args).code, 0)
+  const { stderr } = ours(args)
+  assert.doesNotMatch(stderr, /Copying blob/)
+  assert.equal(stderr.match(/is there already/g)?.length, 4)
+  const raw = (name: string): string => ok(theirs, ['inspect', '--raw', '--tls-verify=false', `docker://${registry}/${name}`])
+  assert.equal(raw('mirror/app:multi'), raw('team/app:multi'))
+})
+
 test('sync by version, the newest, in parallel, with a report; what exists is not overwritten', () => {
   const source = host.writeFile('newest.yml', `${registry}:\n  tls-verify: false\n  images-by-semver:\n    team/app: ">=1.1"\n  images-newest:\n    team/app: {count: 1, by: semver}\n`)
   const target = join(host.directory, 'newest')

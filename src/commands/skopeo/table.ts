@@ -11,6 +11,8 @@ export const skopeoTable: CommandTable = {
   },
   groups: [],
   commands: [
+    { path: '__complete', aliases: [], summary: 'Words that may stand at the end of a command line', hidden: true, load: () => import('../system/complete.ts') },
+    { path: 'completion', aliases: [], summary: 'Generate shell autocompletions', hidden: true, load: () => import('../system/completion.ts') },
     { path: 'copy', aliases: [], summary: 'Copy an IMAGE-NAME from one location to another', load: () => import('../image/copy.ts') },
     { path: 'delete', aliases: [], summary: 'Delete image IMAGE-NAME', load: () => import('../image/delete.ts') },
     { path: 'generate-sigstore-key', aliases: [], summary: 'Generate a sigstore public/private key pair', load: () => import('./generate-sigstore-key.ts') },

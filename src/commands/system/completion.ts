@@ -1,6 +1,7 @@
 import { BaseCommand } from '../../cli/base-command.ts'
 import { arg, text } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
+import { programName } from '../../cli/program-name.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 
 export default class Completion extends BaseCommand {
@@ -14,7 +15,9 @@ export default class Completion extends BaseCommand {
   async run(): Promise<void> {
     const { args: { shell }, flags } = await this.parse(Completion)
     const { completionScript } = await import('../../cli/completion-scripts.ts')
-    const script = completionScript(shell as string)
+    // skopeo's own command line has another name to hang the script on; podman's and docker's names are theirs.
+    const name = programName(this.context.env) === 'skopeo' ? 'skopeo' : 'tpod'
+    const script = completionScript(shell as string)?.replaceAll('tpod', name)
     if (script === undefined) throw new TpodError('BAD_ARGUMENT', `no completion script for "${shell}"`, { remedy: 'choose bash, zsh or fish' })
     if (flags.file === undefined) return writeOut(script)
     const { writeFileSync } = await import('node:fs')

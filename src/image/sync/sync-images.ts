@@ -70,7 +70,10 @@ async function copyOne(run: SyncRun, image: SyncImage, target: string): Promise<
   log(run, 'info', `${request.dryRun === true ? 'Would have copied' : 'Copying'} image ref ${image.place}`, { from: image.shownFrom, to: shownTo })
   if (request.dryRun === true) return { from: image.shownFrom, to: shownTo }
   try {
-    const { manifest } = await copyBetween(context, image.from, to, copyOptions(request, image))
+    const { findPresent } = await import('./find-present.ts')
+    const present = await findPresent(context, image, target, request)
+    if (present !== undefined) log(run, 'info', `Image ref ${image.place} is there already`, { to: shownTo })
+    const { manifest } = present === undefined ? await copyBetween(context, image.from, to, copyOptions(request, image)) : { manifest: present }
     return { from: image.shownFrom, to: shownTo, digest: manifest.digest }
   } catch (error) {
     // Else the next run would refuse to write there.
