@@ -33,10 +33,8 @@ export function chooseFormats({ source, accepted, forced, unchangeable, needsZst
   throw new TpodError('UNSUPPORTED_MANIFEST', 'zstd compression is not supported for docker images', { remedy: 'choose the format oci, or gzip' })
 }
 
-/** Types of the index to try, best first. Throws UNSUPPORTED_MANIFEST if the destination takes none. */
-export function chooseIndexTypes(source: string, accepted: readonly string[], takesAny: boolean, forced: ManifestFormat | undefined): readonly string[] {
-  let possible = takesAny ? [dockerList, ociIndex] : accepted
-  if (forced !== undefined) possible = [forced === 'oci' ? ociIndex : dockerList]
-  if (possible.length === 0) throw new TpodError('UNSUPPORTED_MANIFEST', 'destination does not support any supported manifest list types')
+/** Types of the index to try, best first; `accepted`: the destination's, which are not empty. */
+export function chooseIndexTypes(source: string, accepted: readonly string[], forced: ManifestFormat | undefined): readonly string[] {
+  const possible = forced === undefined ? accepted : [forced === 'oci' ? ociIndex : dockerList]
   return [...new Set([...(possible.includes(source) ? [source] : []), ...possible])]
 }

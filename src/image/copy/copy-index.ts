@@ -21,7 +21,7 @@ export async function copyIndex(task: CopyTask, index: ImageIndex): Promise<RawM
   }
   const signatures = await getSignatures(task, top.digest, 'image list')
   const unchangeable = whyUnchangeable(task, signatures, [top.digest])
-  const types = chooseIndexTypes(index.mediaType, traits.indexTypes, false, format)
+  const types = chooseIndexTypes(index.mediaType, traits.indexTypes, format)
   if (types[0] !== index.mediaType && unchangeable !== undefined) {
     throw cannotChange(`Manifest list must be converted to type ${JSON.stringify(types[0])} to be written to destination, but we cannot modify it`, unchangeable, signatures)
   }

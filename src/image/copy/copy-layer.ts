@@ -65,9 +65,32 @@ async function reuse(job: LayerJob): Promise<CopiedLayer | undefined> {
   const stated = layerCompressionOf(layer.mediaType)
   // Asked to recompress, the destination's copy in the old form is of no use.
   if (job.compression?.force === true && job.mayCompress && destination.traits.layers === 'compressed' && stated !== job.compression.format) return undefined
+  const other = await reuseOtherForm(job)
+  if (other !== undefined) return other
   const stored = await destination.reuseBlob(blobOf(job, { digest: layer.digest, ...(diffId === undefined ? {} : { diffId }) }))
   if (stored === undefined || (stored.digest !== layer.digest && !job.mayChange)) return undefined
   return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType: stored.mediaType ?? layer.mediaType, ...(diffId === undefined ? {} : { diffId }) }
+}
+
+/** What would have to be compressed may be there already, as an earlier push or the registry that it came from has it. */
+async function reuseOtherForm(job: LayerJob): Promise<CopiedLayer | undefined> {
+  const { layer, source, destination, diffId, compression, mayChange, mayCompress } = job
+  if (diffId === undefined || source.layerForms === undefined || !mayChange || !mayCompress || destination.traits.layers !== 'compressed' || layerCompressionOf(layer.mediaType) !== 'none') return undefined
+  for (const form of await source.layerForms(diffId)) {
+    const formCompression = layerCompressionOf(form.mediaType)
+    const mediaType = formCompression === undefined ? undefined : withLayerCompression(layer.mediaType, formCompression)
+    if (mediaType === undefined || (compression !== undefined && compression.format !== formCompression)) continue
+    const stored = await destination.reuseBlob({ ...blobOf(job, { digest: form.digest, diffId, mediaType }), sizeBytes: form.sizeBytes, knownAt: [...(job.knownAt ?? []), ...form.knownAt] })
+    if (stored === undefined || stored.digest !== form.digest) continue
+    await remember(job, { diffId, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType })
+    return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType, diffId }
+  }
+  return undefined
+}
+
+async function remember({ source, destination: { identity } }: LayerJob, { diffId, digest, sizeBytes, mediaType }: { diffId: string; digest: string; sizeBytes: number; mediaType: string }): Promise<void> {
+  const repository = identity.transport === 'docker' ? identity.dockerReference?.name : undefined
+  if (repository !== undefined) await source.rememberLayerForm?.(diffId, { digest, sizeBytes, mediaType, knownAt: [repository] })
 }
 
 /** A destination that has lost what it had got takes the layer once more from its start. */
@@ -111,7 +134,9 @@ async function transfer(job: LayerJob): Promise<CopiedLayer> {
       ...(expectedDiffId === undefined ? {} : { diffId: expectedDiffId }),
     }))
     if (target === 'as-is' && stored.digest !== layer.digest) throw new TpodError('DIGEST_MISMATCH', `${what}: the destination stored it with digest ${stored.digest}`)
-    return copied(job, stored, mediaType, found ?? job.diffId)
+    const result = copied(job, stored, mediaType, found ?? job.diffId)
+    if ((target === 'gzip' || target === 'zstd') && result.diffId !== undefined) await remember(job, { ...result, diffId: result.diffId })
+    return result
   } finally {
     // A destination that fails before its first read leaves the connection open.
     await incoming.return()
