@@ -65,6 +65,10 @@ export interface ImageSource {
    * store has kept them uncompressed. Absent, or undefined returned: as listed.
    */
   layersAsStored?(manifest: ImageManifest, manifestDigest: string): Promise<readonly Descriptor[] | undefined>
+  /** Compressed forms of a layer that it keeps uncompressed, likeliest first; hints only. Absent: it knows none. */
+  layerForms?(diffId: string): Promise<readonly LayerForm[]>
+  /** A registry now has the layer in this form: remembered for layerForms of later copies. Never throws. */
+  rememberLayerForm?(diffId: string, form: LayerForm): Promise<void>
   /** Of the manifest with that digest (default: of the image's own), in the order they were made. Absent: it never has any. */
   getSignatures?(digest: string, options?: Abortable): Promise<readonly Signature[]>
   /** Frees connections; idempotent. */
@@ -89,6 +93,15 @@ export interface DestinationTraits {
   readonly configFirst?: boolean
   /** It has a name of its own that the manifest must carry: its digest can't be preserved (docker schema 1). */
   readonly embedsReference?: boolean
+}
+
+/** A layer as it lies, or lay, on registries: what reuseBlob can be asked for instead of the source's own form. */
+export interface LayerForm {
+  digest: string
+  sizeBytes: number
+  mediaType: string
+  /** Repositories, `host/path`. */
+  knownAt: readonly string[]
 }
 
 export interface BlobToStore {

@@ -22,13 +22,22 @@ export async function openStorageSource(context: TransportContext, details: stri
  */
 export function storageImageSource(store: Store, image: ImageRecord, named: StorageReference = {}): ImageSource {
   const description = named.reference === undefined ? image.names?.[0] ?? image.id : storageIdentity(store, named).name
-  const stored: StoredImage = { store, image, shownAs: image.names?.[0] ?? image.id.slice(0, 12), layersByDigest: new Map() }
+  const stored: StoredImage = { store, image, shownAs: image.names?.[0] ?? image.id.slice(0, 12), layersByDigest: new Map(), chain: [] }
   return {
     description,
     identity: storageIdentity(store, { ...named, imageId: image.id }),
     getManifest: (digest) => readManifest(stored, digest ?? ownDigest(image, named)),
     getBlob: (digest, options = {}) => readBlob(stored, digest, options),
     layersAsStored: (manifest) => layersAsStored(stored, manifest),
+    async layerForms(diffId) {
+      if (stored.manifest === undefined) return []
+      const { readLayerForms } = await import('../layer-forms.ts')
+      return readLayerForms(store, stored.chain, stored.manifest, diffId)
+    },
+    async rememberLayerForm(diffId, form) {
+      const { rememberLayerForm } = await import('../layer-forms.ts')
+      await rememberLayerForm(store, diffId, form)
+    },
     getSignatures: async (digest) => {
       const { readStoredSignatures } = await import('./storage-signatures.ts')
       return readStoredSignatures(store, image, digest ?? image['big-data-digests']?.['manifest'] ?? image.digest ?? '')
@@ -43,6 +52,9 @@ interface StoredImage {
   shownAs: string
   /** Diff id to a layer that has it. */
   layersByDigest: Map<string, string>
+  /** Bottom first, and the manifest that lists them, once layersAsStored was asked. */
+  chain: readonly LayerRecord[]
+  manifest?: ImageManifest
 }
 
 /** The digest asked for by name, where its manifest is kept; undefined: the image's default. */
@@ -98,6 +110,7 @@ async function layersAsStored(stored: StoredImage, manifest: ImageManifest): Pro
   if (chain.length !== manifest.layers.length) {
     throw new TpodError('IMAGE_DAMAGED', `read ${shownAs}: the store has ${chain.length} layers of it, its manifest ${manifest.layers.length}`, { remedy: 'pull it again' })
   }
+  Object.assign(stored, { chain, manifest })
   const mediaType = uncompressedTypes[manifest.mediaType] ?? uncompressedTypes[ociManifest]!
   const descriptors: Descriptor[] = []
   for (const [index, layer] of chain.entries()) {
