@@ -27,7 +27,10 @@ export async function readLayerForms(store: Store, chain: readonly LayerRecord[]
   const layer = chain[index]
   const forms: LayerForm[] = []
   const add = (form: LayerForm): void => {
-    if (form.digest !== diffId && isDigest(form.digest) && !forms.some(({ digest }) => digest === form.digest)) forms.push(form)
+    if (form.digest === diffId || !isDigest(form.digest)) return
+    const place = forms.findIndex(({ digest }) => digest === form.digest)
+    if (place < 0) forms.push(form)
+    else forms[place] = { ...forms[place]!, knownAt: [...forms[place]!.knownAt, ...form.knownAt] }
   }
   const listed = manifest.layers[index]
   if (listed !== undefined && layerCompressionOf(listed.mediaType) !== 'none') add({ digest: listed.digest, sizeBytes: listed.size, mediaType: listed.mediaType, knownAt: [] })
