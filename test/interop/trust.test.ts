@@ -131,6 +131,7 @@ test('image sign, of podman and of tpod, adds to what is there; with --all it si
     signWith('--all')
     setPolicy([signedBy(['alice'])])
     assert.deepEqual(verdicts(`${tool}-list:1`), all(true))
+    assert.match(host.tpodOk(['trust', 'explain', '--verify', `${registry}/${tool}-list:1`]), new RegExp(`Manifest: +${digest}\n[^]*signature 1 by ${alice} for .*: accepted`))
     setPolicy([{ type: 'insecureAcceptAnything' }])
   }
 })

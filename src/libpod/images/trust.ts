@@ -6,7 +6,7 @@ import type { PolicyRuleInput } from '../../config/policy-edit.ts'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import type { PolicyRow } from '../../image/trust/describe-policy.ts'
 import type { TrustExplanation } from '../../image/trust/explain-trust.ts'
-import type { EndpointOptions, TransportContext } from '../../image/types.ts'
+import type { EndpointOptions, ImageIdentity, ImageSource, RawManifest, TransportContext } from '../../image/types.ts'
 import { formatReference, parseReference } from '../../oci/reference.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
@@ -81,10 +81,20 @@ export async function explainImage(context: TransportContext, name: string, opti
   try {
     if (options.verify !== true) return explainTrust(policy, source.identity)
     const watched = options.endpoint?.signal === undefined ? {} : { signal: options.endpoint.signal }
-    return { ...(await explainImageTrust(policy, source, await source.getManifest(undefined, watched), watched)), ...signatures }
+    return { ...(await explainImageTrust(policy, source, await manifestToTrust(context, source, watched), watched)), ...signatures }
   } finally {
     await source.close()
   }
+}
+
+/** Of an index the image that a pull would take: that one is checked, not the index. */
+async function manifestToTrust(context: TransportContext, source: ImageSource, watched: { signal?: AbortSignal }): Promise<RawManifest> {
+  const [{ parseManifest }, { chooseInstance }, { isSchema1 }] = await Promise.all([import('../../oci/image-types.ts'), import('../../oci/platform.ts'), import('../../oci/schema1.ts')])
+  const top = await source.getManifest(undefined, watched)
+  const parsed = isSchema1(top.bytes) ? undefined : parseManifest(top.bytes, top.mediaType, source.description)
+  if (parsed?.kind !== 'index') return top
+  const instance = chooseInstance(parsed.manifests, context.platform) ?? parsed.manifests.find(({ platform }) => platform === undefined)
+  return instance === undefined ? top : source.getManifest(instance.digest, watched)
 }
 
 async function withTransport(context: TransportContext, name: string): Promise<string> {
@@ -95,7 +105,7 @@ async function withTransport(context: TransportContext, name: string): Promise<s
   return `docker://${formatReference(first ?? parseReference(name))}`
 }
 
-async function registryIdentity(details: string): Promise<import('../../image/types.ts').ImageIdentity> {
+async function registryIdentity(details: string): Promise<ImageIdentity> {
   const [{ parseRegistryName }, { dockerPolicyScopes }] = await Promise.all([import('../../image/registry/open-registry.ts'), import('../../image/trust/policy-scopes.ts')])
   const dockerReference = parseRegistryName(details)
   return { transport: 'docker', name: `//${formatReference(dockerReference)}`, dockerReference, policyScopes: dockerPolicyScopes(dockerReference) }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { createPublicKey, randomBytes } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { formatPayload } from '../../../../src/image/trust/signature-payload.ts'
 import { openSecretbox, sealSecretbox } from '../../../../src/image/trust/secretbox.ts'
 import { decryptSigstoreKey, generateSigstoreKey } from '../../../../src/image/trust/sigstore-key.ts'
 import { sigstoreSigner } from '../../../../src/image/trust/sigstore-signer.ts'
@@ -48,11 +49,12 @@ test('a key pair signs what its public half verifies; a wrong passphrase opens n
   assert.deepEqual([dockerReference, manifestDigest], ['a.b/c:1', digestOf('{}')])
 })
 
+const file = (change: object): Buffer => {
+  const json = { kdf: { name: 'scrypt', params: { N: 32768, r: 8, p: 1 }, salt: 'AAAA' }, cipher: { name: 'nacl/secretbox', nonce: Buffer.alloc(24).toString('base64') }, ciphertext: 'AAAA', ...change }
+  return Buffer.from(`-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n${Buffer.from(JSON.stringify(json)).toString('base64')}\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n`)
+}
+
 test('hostile key files are refused before they cost anything', async () => {
-  const file = (change: object): Buffer => {
-    const json = { kdf: { name: 'scrypt', params: { N: 32768, r: 8, p: 1 }, salt: 'AAAA' }, cipher: { name: 'nacl/secretbox', nonce: Buffer.alloc(24).toString('base64') }, ciphertext: 'AAAA', ...change }
-    return Buffer.from(`-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n${Buffer.from(JSON.stringify(json)).toString('base64')}\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n`)
-  }
   const cases: [Uint8Array, RegExp][] = [
     [Buffer.from('-----BEGIN PRIVATE KEY-----'), /not an encrypted sigstore private key/],
     [file({ kdf: { name: 'scrypt', params: { N: 2 ** 30, r: 8, p: 1 }, salt: '' } }), /ask for too much/],
@@ -69,4 +71,15 @@ test('hostile key files are refused before they cost anything', async () => {
 test('public keys that are none, or too weak, are refused', () => {
   assert.throws(() => parseSigstorePublicKey(Buffer.from('hello')), /not a PEM/)
   assert.throws(() => parseSigstorePublicKey(Buffer.from('-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n')), /not a PEM/)
+})
+
+test('all kinds of keys that cosign and containers/image sign with', () => {
+  const claim = formatPayload('sigstore', { manifestDigest: digestOf('{}'), dockerReference: 'a.b/c:1' })
+  const kinds = { ed25519: generateKeyPairSync('ed25519'), rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }), p384: generateKeyPairSync('ec', { namedCurve: 'P-384' }), p521: generateKeyPairSync('ec', { namedCurve: 'P-521' }) }
+  for (const [kind, { privateKey, publicKey }] of Object.entries(kinds)) {
+    const key = parseSigstorePublicKey(Buffer.from(publicKey.export({ type: 'spki', format: 'pem' })))
+    const annotations = { 'dev.cosignproject.cosign/signature': sign(kind === 'ed25519' ? null : 'sha256', claim, privateKey).toString('base64') }
+    assert.equal(verifySigstoreSignature([key], claim, annotations).dockerReference, 'a.b/c:1', kind)
+    assert.throws(() => verifySigstoreSignature([key], Buffer.concat([claim, Buffer.from(' ')]), annotations), /verification failed/, kind)
+  }
 })
