@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
 import { formatReference, isDomain, parseNormalizedReference, parseReference } from '../oci/reference.ts'
 import type { QualifiedReference } from '../oci/reference.ts'
+import { parseSimpleToml } from './parse-simple-toml.ts'
 
 export type PullFromMirror = 'all' | 'digest-only' | 'tag-only'
 export type ShortNameMode = 'enforcing' | 'permissive' | 'disabled'
@@ -88,13 +89,13 @@ export async function loadRegistries(paths: RegistriesPaths): Promise<Registries
   for (const directory of directories) files.push(...(await readDropIns(directory)))
   const aliasText = paths.aliasesFile === undefined ? undefined : await readOptional(paths.aliasesFile)
 
-  const { parse } = await import('smol-toml')
   const { emptyFragment, mergeFragments, parseFragment } = await import('./registries-fragment.ts')
-  const parsed = files.map(({ path, text }, index) => parseFragment(parseToml(parse, path, text), path, index > 0))
+  const parsed = []
+  for (const [index, { path, text }] of files.entries()) parsed.push(parseFragment(await parseToml(path, text), path, index > 0))
   if (aliasText !== undefined) {
     // The file podman writes at its prompt has nothing but aliases, and wins over all others.
     const fragment = emptyFragment(paths.aliasesFile!)
-    fragment.aliases = parseFragment(parseToml(parse, paths.aliasesFile!, aliasText), paths.aliasesFile!, true).aliases
+    fragment.aliases = parseFragment(await parseToml(paths.aliasesFile!, aliasText), paths.aliasesFile!, true).aliases
     parsed.push(fragment)
   }
   return mergeFragments(parsed)
@@ -186,7 +187,10 @@ async function readOptional(path: string): Promise<string | undefined> {
   }
 }
 
-function parseToml(parse: (text: string) => unknown, path: string, text: string): Record<string, unknown> {
+async function parseToml(path: string, text: string): Promise<Record<string, unknown>> {
+  const simple = parseSimpleToml(text)
+  if (simple !== undefined) return simple
+  const { parse } = await import('smol-toml')
   try {
     return parse(text) as Record<string, unknown>
   } catch (cause) {
