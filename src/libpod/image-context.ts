@@ -1,6 +1,7 @@
 /** What reaching registries takes, from an engine's environment. Reads no file yet: registries.conf, policy and auth files wait for their first use. */
 import { fixedCredentials } from '../config/auth-file.ts'
-import { defaultLookasideDirectory, userRuntimeDirectory } from '../config/paths.ts'
+import { authPaths } from '../config/auth-paths.ts'
+import { defaultLookasideDirectory } from '../config/paths.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import { openImageContext } from '../image/open-image-context.ts'
 import type { ImageContext } from '../image/types.ts'
@@ -28,16 +29,10 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
   const home = env['HOME'] || '/root'
   const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
   const uid = process.getuid?.() ?? 0
-  const authFile = access.authFile ?? (env['REGISTRY_AUTH_FILE'] || undefined)
   const context = openImageContext({
     store: engine.store,
     registries: registriesOf(engine),
-    auth: {
-      ...(authFile === undefined ? {} : { authFile }),
-      runtimeDirectory: uid === 0 && !env['XDG_RUNTIME_DIR'] ? '/run' : userRuntimeDirectory({ env, uid }),
-      configHome, home,
-      dockerDirectory: env['DOCKER_CONFIG'] || `${home}/.docker`,
-    },
+    auth: authPaths({ env, uid, authFile: access.authFile }),
     ...(access.signaturePolicy === undefined
       ? { policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'] }
       : { policyPaths: [access.signaturePolicy], policyMustExist: true }),

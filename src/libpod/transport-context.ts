@@ -3,7 +3,8 @@
  * no privileges. A store is opened when `containers-storage:` is named.
  */
 import { type Credentials, type CredentialSource, credentialSource, fixedCredentials } from '../config/auth-file.ts'
-import { defaultLookasideDirectory, userRuntimeDirectory } from '../config/paths.ts'
+import { authPaths } from '../config/auth-paths.ts'
+import { defaultLookasideDirectory } from '../config/paths.ts'
 import type { Policy } from '../config/policy.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { StorePlace, TransportContext } from '../image/types.ts'
@@ -78,17 +79,7 @@ export function credentialsFor(env: Env, registries: () => Promise<RegistriesCon
     const credentials: Credentials = { username, password: password ?? '' }
     return { find: async () => credentials }
   }
-  const home = env['HOME'] || '/root'
-  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
-  const uid = process.getuid?.() ?? 0
-  const authFile = choice.authFile ?? (env['REGISTRY_AUTH_FILE'] || undefined)
-  return credentialSource({
-    credentialHelpers: async () => (await registries()).credentialHelpers,
-    ...(authFile === undefined ? {} : { authFile }),
-    runtimeDirectory: uid === 0 && !env['XDG_RUNTIME_DIR'] ? '/run' : userRuntimeDirectory({ env, uid }),
-    configHome, home,
-    dockerDirectory: env['DOCKER_CONFIG'] || `${home}/.docker`,
-  })
+  return credentialSource(authPaths({ env, uid: process.getuid?.() ?? 0, authFile: choice.authFile, credentialHelpers: async () => (await registries()).credentialHelpers }))
 }
 
 function registriesFor({ env, registriesConf }: TransportContextOptions, home: string): () => Promise<RegistriesConfig> {
