@@ -1,6 +1,6 @@
 /**
  * --format of lists and single objects: `json`, `table {{…}}` and Go templates over podman's field names.
- * Text between tabs is laid out in columns, as podman's tabwriter does.
+ * Text between a table's tabs is laid out in columns, as podman's tabwriter does.
  */
 import { formatTable } from '../text/table.ts'
 
@@ -34,7 +34,8 @@ export async function renderList<Row extends object>(rows: readonly Row[], list:
     : [...headings, ...rows].map((row) => fields.map((field) => cellText((row as Record<string, unknown>)[field])).join('\t'))
   if (lines.length === 0) return ''
   const text = lines.map((line) => (line.endsWith('\n') ? line : `${line}\n`)).join('')
-  return alignColumns(text)
+  // Only tables have columns: a template of the user's own keeps its tabs, for the scripts that cut at them.
+  return isTable ? alignColumns(text) : text
 }
 
 /** podman takes `{{json .}}` of a list for `json`, too. */
