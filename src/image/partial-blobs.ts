@@ -42,7 +42,7 @@ export function openPartialBlobs(store: Store): PartialBlobs {
     drop,
     dropSpoiled: () => {
       const resumed = [...files.values()].some(({ keptBytes }) => keptBytes > 0)
-      for (const digest of [...files.keys()]) drop(digest)
+      for (const digest of files.keys()) drop(digest)
       return resumed
     },
     close: () => {

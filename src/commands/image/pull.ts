@@ -40,7 +40,7 @@ export default class Pull extends BaseCommand {
           ...(platform === undefined ? {} : { platform }),
         })
         progress.finish()
-        for (const id of new Set(pulled.map(({ image: { id } }) => id))) printLine(id)
+        for (const id of new Set(pulled.map((each) => each.image.id))) printLine(id)
       } catch (error) {
         progress.finish()
         outcomes.push({ input: name, error: error instanceof Error ? error : new Error(String(error)) })

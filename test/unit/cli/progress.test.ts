@@ -17,10 +17,10 @@ const blob = (letter: string, state: string, bytes = 0): object => ({ type: 'blo
 /** The lines that a terminal shows in the end. */
 function screen(output: string): string[] {
   const lines: string[] = []
-  for (const part of output.split(/(\x1b\[\d+A\x1b\[J)/)) {
-    const up = /^\x1b\[(\d+)A/.exec(part)?.[1]
+  for (const [index, part] of output.split('\x1b[').entries()) {
+    const up = index === 0 ? undefined : /^(\d+)A$/.exec(part)?.[1]
     if (up !== undefined) lines.length -= Number(up)
-    else lines.push(...part.split('\n').slice(0, -1))
+    else lines.push(...(index === 0 ? part : part.slice(1)).split('\n').slice(0, -1))
   }
   return lines
 }
