@@ -1,7 +1,8 @@
 /** Files that commands rely on: signature policy, registries, seccomp profile. */
 import { readdirSync } from 'node:fs'
+import { parsePolicy } from '../../../config/policy.ts'
 import { errorMessage } from '../../../errors/tpod-error.ts'
-import { readText, systemPath } from '../probe.ts'
+import { findProgram, readText, systemPath } from '../probe.ts'
 import { fail, install, ok, warn, type Check, type DoctorContext, type Finding } from '../types.ts'
 
 export const configurationChecks: readonly Check[] = [
@@ -15,8 +16,14 @@ function checkPolicy(context: DoctorContext): Finding {
   if (path === undefined) {
     return warn('config.policy', 'no policy.json: podman, buildah and skopeo refuse to pull without one', `${install('golang-github-containers-common', 'containers-common')}\nor: mkdir -p /etc/containers && echo '{"default":[{"type":"insecureAcceptAnything"}]}' > /etc/containers/policy.json`)
   }
-  const problem = jsonProblem(readText(path) ?? '')
-  return problem === undefined ? ok('config.policy', `${path} is there`) : fail('config.policy', `${path} is not valid JSON: nothing can be pulled`, `correct ${path}`, problem)
+  const text = readText(path) ?? ''
+  try {
+    parsePolicy(text, path)
+  } catch (error) {
+    return fail('config.policy', `${path} is broken: nothing can be pulled`, `correct ${path}, see containers-policy.json(5)`, errorMessage(error))
+  }
+  if (!/"signedBy"/.test(text) || findProgram(context, 'gpg') !== undefined) return ok('config.policy', `${path} is there`)
+  return warn('config.policy', `${path} asks for GPG signatures, and there is no gpg to verify them`, install('gpg', 'gnupg2'))
 }
 
 function checkRegistries(context: DoctorContext): Finding {
