@@ -1,5 +1,5 @@
 /** Making simple signatures with the user's own gpg: its keys, its agent, its options. */
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { runCommand } from '../../host/process/run.ts'
@@ -48,7 +48,7 @@ async function signMessage(payload: Uint8Array, options: GpgSignerOptions): Prom
     const { passphrase } = options
     const args = [
       ...(options.homedir === undefined ? [] : ['--homedir', options.homedir]), '--batch', '--no-armor', '--no-textmode', '--no-throw-keyids',
-      ...(passphrase === undefined ? [] : ['--pinentry-mode', 'loopback', '--passphrase-fd', '0']),
+      ...(passphrase === undefined ? await terminalArgs() : ['--pinentry-mode', 'loopback', '--passphrase-fd', '0']),
       '--local-user', options.fingerprint, '--output', '-', '--sign', '--', path,
     ]
     const result = await runCommand('gpg', args, {
@@ -62,4 +62,13 @@ async function signMessage(payload: Uint8Array, options: GpgSignerOptions): Prom
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+/** gpg's own standard streams lead elsewhere: its agent has to be told where a person can be asked. */
+async function terminalArgs(): Promise<string[]> {
+  for (const fd of [0, 1, 2]) {
+    const target = await readlink(`/proc/self/fd/${fd}`).catch(() => '')
+    if (/^\/dev\/(?:pts\/\d+|tty\w*|console)$/.test(target)) return ['--ttyname', target]
+  }
+  return []
 }
