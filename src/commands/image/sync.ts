@@ -71,6 +71,8 @@ function kindOf<Kind extends string>(end: string, word: string, kinds: readonly 
 }
 
 function plainLine({ level, message, fields }: SyncEvent): string {
-  const shown = Object.entries(fields).map(([name, value]) => `${name} ${value}`.replace(/\p{Cc}/gu, '?')).join(', ')
-  return `${level === 'info' ? '' : `${level === 'warning' ? 'Warning' : 'Error'}: `}${message}${shown === '' ? '' : ` (${shown})`}\n`
+  const shown = Object.entries(fields).map(([name, value]) => `${name} ${value}`).join(', ')
+  const line = `${level === 'info' ? '' : `${level === 'warning' ? 'Warning' : 'Error'}: `}${message}${shown === '' ? '' : ` (${shown})`}`
+  // Names and reasons come from registries.
+  return `${line.replace(/\p{Cc}/gu, '?')}\n`
 }

@@ -10,15 +10,18 @@ import type { SyncEvent, SyncImage, SyncPlan, SyncRequest, SyncResult } from './
 
 /**
  * Throws SYNC_FAILED after a failed image: at once, or with `keepGoing` once all have been tried; what was copied stays.
- * A directory that exists already is never written to. The report is written in any case.
+ * A directory that exists already is never written to. The report is written in any case, also when the sync is interrupted.
  */
 export async function syncImages(context: TransportContext, request: SyncRequest): Promise<SyncResult> {
   checkKinds(request)
   const plan = await planSync(context, request)
   const run: SyncRun = { context, request, result: { sources: plan.sources, dryRun: request.dryRun === true, synced: [], failed: [], skipped: [] }, failure: undefined }
   if (request.dryRun === true) log(run, 'warning', 'Running in dry-run mode')
-  await copyAll(run, plan)
-  await writeResults(run)
+  try {
+    await copyAll(run, plan)
+  } finally {
+    await writeResults(run)
+  }
   const { result, failure } = run
   if (failure !== undefined && request.keepGoing !== true) throw failure
   log(run, 'info', `${request.dryRun === true ? 'Would have synced' : 'Synced'} ${result.synced.length} images from ${result.sources} sources`)

@@ -2,16 +2,6 @@
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import type { EndpointOptions, TransportContext } from '../../image/types.ts'
 
-/** Fails with skopeo's words before the action, as its users know them; remedies and codes stay. */
-export async function naming<T>(action: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act()
-  } catch (error) {
-    if (!(error instanceof TpodError) || error.code === 'INTERRUPTED') throw error
-    throw new TpodError(error.code, `${action}: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }), ...(error.exitCode === undefined ? {} : { exitCode: error.exitCode }) })
-  }
-}
-
 export interface DeleteImageOptions extends EndpointOptions {
   /** The tag alone goes; other tags of the same manifest stay, or the registry is not touched. */
   tagOnly?: boolean
