@@ -12,7 +12,7 @@ const hasSkopeo = existsSync('/usr/bin/skopeo')
 const gzipLayer = 'application/vnd.docker.image.rootfs.diff.tar.gzip'
 const sha256 = (bytes: string | Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
-const emptyLayer = 'a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4'
+const emptyLayers = ['a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4', sha256(gzipSync(Buffer.alloc(1024))).slice(7)]
 
 interface Blob { mediaType: string; digest: string; size: number }
 
@@ -108,6 +108,18 @@ function makeIndex(directory: Directory, kind: 'docker' | 'oci'): void {
   })
 }
 
+/** As docker 1.7 wrote them: unsigned here, members missing. */
+function makeOldSchema1(directory: Directory): void {
+  const id = (letter: string): string => letter.repeat(64)
+  const images = [
+    { id: id('c'), parent: id('b'), created: '2015-01-01T00:00:00.10Z', docker_version: '1.7.0', config: { Cmd: ['sh'], Env: [], Labels: { b: '<', a: '' }, Tty: true }, container_config: { Cmd: ['/bin/sh', '-c', '#(nop) CMD'] }, os: 'linux', architecture: 'amd64', Size: 5, unknown: 1 },
+    { id: id('b'), parent: id('a'), created: '2015-01-01T00:00:00Z', container_config: { Cmd: ['/bin/sh', '-c', 'echo'] }, author: 'me', comment: 'c', throwaway: true },
+    { id: id('a'), created: '2014-01-01T00:00:00Z' },
+  ]
+  const blobs = [directory.blob(gzipLayer, gzipSync(tar('top'))), directory.blob(gzipLayer, gzipSync(Buffer.alloc(1024))), directory.blob(gzipLayer, gzipSync(tar('base')))]
+  directory.manifest({ schemaVersion: 1, name: 'old', tag: 'x', architecture: 'amd64', fsLayers: blobs.map(({ digest }) => ({ blobSum: digest })), history: images.map((image) => ({ v1Compatibility: JSON.stringify(image) })) })
+}
+
 describe('copy beside skopeo', { skip: hasSkopeo ? false : 'skopeo is not installed' }, () => {
   let host: TestHost
   let registry: string
@@ -120,6 +132,7 @@ describe('copy beside skopeo', { skip: hasSkopeo ? false : 'skopeo is not instal
     docker.manifest(makeDocker(docker, 'amd64'))
     const oci = new Directory(host, 'oci')
     oci.manifest(makeOci(oci, 'amd64'))
+    makeOldSchema1(new Directory(host, 'v2s1-old'))
     makeIndex(new Directory(host, 'docker-list'), 'docker')
     makeIndex(new Directory(host, 'oci-index'), 'oci')
     const args = ['--insecure-policy', 'copy', '-q', '--dest-tls-verify=false']
@@ -144,8 +157,8 @@ describe('copy beside skopeo', { skip: hasSkopeo ? false : 'skopeo is not instal
     }
     const directory = destination === 'oci' ? join(place, 'blobs/sha256') : place
     // skopeo copies the empty layer of schema 1 also where nothing refers to it.
-    const unreferenced = source === 'v2s1' && theirs !== 'v2s1' ? emptyLayer : ''
-    const files = readdirSync(directory).filter((name) => name !== 'version' && name !== unreferenced)
+    const unreferenced = source.startsWith('v2s1') && !theirs?.startsWith('v2s1') ? emptyLayers : []
+    const files = readdirSync(directory).filter((name) => name !== 'version' && !unreferenced.includes(name))
     const digest = (name: string): string => expectOk(['skopeo', 'manifest-digest'], host.run('skopeo', ['manifest-digest', join(directory, name)])).trim()
     return files.toSorted().map((name) => (name.endsWith('manifest.json') ? [name, digest(name)] : [name, sha256(readFileSync(join(directory, name)))]))
   }
@@ -154,6 +167,7 @@ describe('copy beside skopeo', { skip: hasSkopeo ? false : 'skopeo is not instal
     ['docker', 'dir'], ['docker', 'oci'], ['docker', 'registry'], ['docker', 'dir', '--format', 'oci'], ['docker', 'dir', '--format', 'v2s1'], ['docker', 'registry', '--format', 'oci'], ['docker', 'oci', '--preserve-digests'],
     ['oci', 'dir'], ['oci', 'oci'], ['oci', 'registry'], ['oci', 'dir', '--format', 'v2s2'], ['oci', 'dir', '--format', 'v2s1'], ['oci', 'registry', '--format', 'v2s2'],
     ['v2s1', 'dir'], ['v2s1', 'oci'], ['v2s1', 'dir', '--format', 'v2s2'], ['v2s1', 'dir', '--format', 'oci'], ['v2s1', 'dir', '--format', 'v2s1'],
+    ['v2s1-old', 'dir'], ['v2s1-old', 'dir', '--format', 'v2s2'], ['v2s1-old', 'registry', '--format', 'oci'],
     ['docker-list', 'dir', '--all'], ['docker-list', 'oci', '--all'], ['docker-list', 'registry', '--all'], ['docker-list', 'dir'], ['docker-list', 'registry', '--all', '--format', 'oci'],
     ['oci-index', 'dir', '--all'], ['oci-index', 'oci', '--all'], ['oci-index', 'registry', '--all'], ['oci-index', 'oci'], ['oci-index', 'registry', '--all', '--format', 'v2s2'],
     ['oci-index', 'dir', '--all', '--preserve-digests'],

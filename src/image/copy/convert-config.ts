@@ -4,7 +4,7 @@ import { encodeGoJson, formatGoTime, RawJson, sortedMap, splitJsonObject, zeroGo
 import type { Schema1Manifest } from '../../oci/schema1.ts'
 
 type JsonObject = Record<string, unknown>
-type Kind = 'text' | 'texts' | 'map' | 'set' | 'time' | 'true' | JsonShape
+type Kind = 'text' | 'texts' | 'map' | 'set' | 'time' | 'boolean' | 'number' | JsonShape
 interface JsonShape { readonly [name: string]: readonly [kind: Kind, empty: 'kept' | 'dropped'] }
 
 const dropped = (kind: Kind): readonly [Kind, 'dropped'] => [kind, 'dropped']
@@ -21,7 +21,7 @@ const ociShape: JsonShape = {
   rootfs: kept({ type: kept('text'), diff_ids: kept('texts') }),
 }
 const ociHistoryShape: JsonShape = {
-  created: dropped('time'), created_by: dropped('text'), author: dropped('text'), comment: dropped('text'), empty_layer: dropped('true'),
+  created: dropped('time'), created_by: dropped('text'), author: dropped('text'), comment: dropped('text'), empty_layer: dropped('boolean'),
 }
 
 /**
@@ -36,13 +36,15 @@ export function dockerConfigToOci(bytes: Uint8Array, what: string): Uint8Array {
   return Buffer.from(encodeGoJson(config))
 }
 
+const zeros: Readonly<Record<string, unknown>> = { text: '', boolean: false, time: zeroGoTime }
+
 function shape(json: JsonObject, shapes: JsonShape, what: string): JsonObject {
   const result: JsonObject = {}
   for (const [name, [kind, empty]] of Object.entries(shapes)) {
     const value = member(json, name)
     const converted = value === undefined || value === null ? undefined : convert(value, kind, `${what}: ${name}`)
     if (converted !== undefined && !(empty === 'dropped' && isEmpty(converted))) result[name] = converted
-    else if (empty === 'kept') result[name] = typeof kind === 'object' ? shape({}, kind, what) : kind === 'text' ? '' : null
+    else if (empty === 'kept') result[name] = typeof kind === 'object' ? shape({}, kind, what) : (zeros[kind] ?? null)
   }
   return result
 }
@@ -52,8 +54,10 @@ function convert(value: unknown, kind: Kind, what: string): unknown {
     if (isObject(value)) return shape(value, kind, what)
   } else if (kind === 'text') {
     if (typeof value === 'string') return value
-  } else if (kind === 'true') {
+  } else if (kind === 'boolean') {
     if (typeof value === 'boolean') return value
+  } else if (kind === 'number') {
+    if (Number.isSafeInteger(value)) return value
   } else if (kind === 'texts') {
     if (Array.isArray(value)) return value.map((item: unknown) => (typeof item === 'string' ? item : item === null ? '' : fail(what)))
   } else if (kind === 'time') {
@@ -70,7 +74,7 @@ function fail(what: string): never {
 }
 
 function isEmpty(value: unknown): boolean {
-  return value === '' || value === false || (Array.isArray(value) && value.length === 0) || (value instanceof Map && value.size === 0)
+  return value === '' || value === false || value === 0 || (Array.isArray(value) && value.length === 0) || (value instanceof Map && value.size === 0)
 }
 
 /** Go finds members in any case, the exact one first. */
@@ -81,13 +85,37 @@ function member(json: JsonObject, name: string): unknown {
   return key === undefined ? undefined : json[key]
 }
 
+/** docker's container config as Go writes it. */
+const dockerContainerShape: JsonShape = {
+  Hostname: kept('text'), Domainname: kept('text'), User: kept('text'), AttachStdin: kept('boolean'), AttachStdout: kept('boolean'), AttachStderr: kept('boolean'),
+  ExposedPorts: dropped('set'), Tty: kept('boolean'), OpenStdin: kept('boolean'), StdinOnce: kept('boolean'), Env: kept('texts'), Cmd: kept('texts'),
+  ArgsEscaped: dropped('boolean'), Image: kept('text'), Volumes: kept('set'), WorkingDir: kept('text'), Entrypoint: kept('texts'), NetworkDisabled: dropped('boolean'),
+  MacAddress: dropped('text'), OnBuild: kept('texts'), Labels: kept('map'), StopSignal: dropped('text'), Shell: dropped('texts'),
+}
+/** A docker 1.x image. */
+const dockerImageShape: JsonShape = {
+  comment: dropped('text'), created: kept('time'), container: dropped('text'), container_config: kept(dockerContainerShape), docker_version: dropped('text'), author: dropped('text'),
+  architecture: dropped('text'), variant: dropped('text'), os: dropped('text'),
+}
+
+/** Before 1.8.3 docker left out members that later ones always write, and with them computed ids: they are put in. */
+function completeOldImage(v1: string, what: string): string {
+  const json = parseConfig(Buffer.from(v1), what)
+  const version = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(typeof json.docker_version === 'string' ? json.docker_version : '')
+  if (version === null) return v1
+  const [major = 0, minor = 0, patch = 0] = version.slice(1).map((part) => Number(part ?? 0))
+  if (major > 1 || (major === 1 && (minor > 8 || (minor === 8 && patch >= 3)))) return v1
+  const config = member(json, 'config')
+  return encodeGoJson({ ...shape(json, dockerImageShape, what), ...(isObject(config) ? { config: shape(config, dockerContainerShape, what) } : {}) })
+}
+
 /** Members of a docker 1.x image that a schema 2 config must not have. */
 const schema1Only = ['id', 'parent', 'parent_id', 'layer_id', 'throwaway', 'Size']
 
 /** The config of a schema 1 image, as docker's pull and containers/image make it. `diffIds`: of the layers that aren't empty. */
 export function configFromSchema1(manifest: Schema1Manifest, diffIds: readonly string[], what: string): Uint8Array {
   const top = manifest.layers.at(-1)!
-  const members = splitJsonObject(top.v1)
+  const members = splitJsonObject(completeOldImage(top.v1, what))
   for (const name of schema1Only) members.delete(name)
   const history = manifest.layers.map(({ created, command, author, comment, isEmpty: empty }) => ({
     created: created === undefined ? zeroGoTime : (formatGoTime(created) ?? fail(`${what}: created`)),

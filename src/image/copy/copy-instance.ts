@@ -129,7 +129,8 @@ function layerJobs({ task, image, unchangeable, storedLayers, diffIds }: Work, f
     if (isEmpty(index)) continue
     const diffId = diffIds[index]
     jobs.push({
-      source, destination, layer: { ...listed, ...storedLayers?.[index] }, index: jobs.length,
+      // What the manifest says beside (URLs, annotations) is of the blob that it lists.
+      source, destination, layer: storedLayers?.[index] ?? listed, index: jobs.length,
       ...(diffId === undefined ? {} : { diffId }),
       needsDiffId: needsDiffIds && diffId === undefined,
       mayChange: unchangeable === undefined && (options.signers?.length ?? 0) === 0,

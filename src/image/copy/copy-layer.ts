@@ -69,7 +69,8 @@ async function reuse(job: LayerJob): Promise<CopiedLayer | undefined> {
   if (other !== undefined) return other
   const stored = await destination.reuseBlob(blobOf(job, { digest: layer.digest, ...(diffId === undefined ? {} : { diffId }) }))
   if (stored === undefined || (stored.digest !== layer.digest && !job.mayChange)) return undefined
-  return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType: stored.mediaType ?? layer.mediaType, ...(diffId === undefined ? {} : { diffId }) }
+  const mediaType = mediaTypeOf(layer, stored, layer.mediaType)
+  return mediaType === undefined ? undefined : resultOf(job, stored, mediaType, diffId)
 }
 
 /** What would have to be compressed may be there already, as an earlier push or the registry that it came from has it. */
@@ -83,7 +84,7 @@ async function reuseOtherForm(job: LayerJob): Promise<CopiedLayer | undefined> {
     const stored = await destination.reuseBlob({ ...blobOf(job, { digest: form.digest, diffId, mediaType }), sizeBytes: form.sizeBytes, knownAt: [...(job.knownAt ?? []), ...form.knownAt] })
     if (stored === undefined || stored.digest !== form.digest) continue
     await remember(job, { diffId, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType })
-    return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType, diffId }
+    return resultOf(job, stored, mediaType, diffId)
   }
   return undefined
 }
@@ -134,7 +135,7 @@ async function transfer(job: LayerJob): Promise<CopiedLayer> {
       ...(expectedDiffId === undefined ? {} : { diffId: expectedDiffId }),
     }))
     if (target === 'as-is' && stored.digest !== layer.digest) throw new TpodError('DIGEST_MISMATCH', `${what}: the destination stored it with digest ${stored.digest}`)
-    const result = copied(job, stored, mediaType, found ?? job.diffId)
+    const result = resultOf(job, stored, mediaTypeOf(layer, stored, mediaType) ?? mediaType, found ?? job.diffId)
     if ((target === 'gzip' || target === 'zstd') && result.diffId !== undefined) await remember(job, { ...result, diffId: result.diffId })
     return result
   } finally {
@@ -143,8 +144,17 @@ async function transfer(job: LayerJob): Promise<CopiedLayer> {
   }
 }
 
-function copied({ layer }: LayerJob, stored: StoredBlob, mediaType: string, diffId: string | undefined): CopiedLayer {
-  return { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType: stored.mediaType ?? mediaType, ...(diffId === undefined ? {} : { diffId }) }
+function resultOf({ layer }: LayerJob, stored: StoredBlob, mediaType: string, diffId: string | undefined): CopiedLayer {
+  const result: CopiedLayer = { ...layer, digest: stored.digest, sizeBytes: stored.sizeBytes, mediaType, ...(diffId === undefined ? {} : { diffId }) }
+  if (stored.digest === layer.digest || layer.annotations === undefined) return result
+  // They tell places within the blob that it was.
+  return { ...result, annotations: Object.fromEntries(Object.entries(layer.annotations).filter(([name]) => !name.startsWith('io.github.containers.zstd-chunked.'))) }
+}
+
+/** In the source's format, however the destination calls it; undefined if that format has no such compression. */
+function mediaTypeOf(layer: SourceLayer, stored: StoredBlob, expected: string): string | undefined {
+  const compression = stored.mediaType === undefined ? undefined : layerCompressionOf(stored.mediaType)
+  return compression === undefined || layerCompressionOf(layer.mediaType) === undefined ? (stored.mediaType ?? expected) : withLayerCompression(layer.mediaType, compression)
 }
 
 type Target = 'as-is' | 'none' | 'gzip' | 'zstd'
