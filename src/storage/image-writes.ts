@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { TpodError } from '../errors/tpod-error.ts'
 import { native } from '../host/native/native.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
@@ -128,13 +128,23 @@ async function addBigData(context: StoreContext, record: ImageRecord, data: Read
   const digests = { ...record['big-data-digests'] }
   for (const [key, bytes] of data) {
     const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
-    if (names.includes(key) && digests[key] === digest) continue
-    await writeFileAtomic(`${directory}/${bigDataFileName(key)}`, bytes)
+    const path = `${directory}/${bigDataFileName(key)}`
+    // The file is compared too: a writer that was killed between file and record left another one under the recorded digest.
+    if (names.includes(key) && digests[key] === digest && holds(path, bytes)) continue
+    await writeFileAtomic(path, bytes)
     if (!names.includes(key)) names.push(key)
     sizes[key] = bytes.length
     digests[key] = digest
   }
   return { ...record, 'big-data-names': names, 'big-data-sizes': sizes, 'big-data-digests': digests }
+}
+
+function holds(path: string, bytes: Uint8Array): boolean {
+  try {
+    return readFileSync(path).equals(bytes)
+  } catch {
+    return false
+  }
 }
 
 function newImageRecord(wanted: NewImage): ImageRecord {

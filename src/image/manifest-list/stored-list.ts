@@ -58,13 +58,15 @@ export function listName(name: string): string {
 export async function changeStoredList(store: Store, imageId: string, change: (stored: StoredList) => void, signal?: AbortSignal): Promise<ImageRecord> {
   return withImageDigestLock(store, imageId, async () => {
     const stored = await readStoredList(store, imageId, imageId)
+    const former = new Set(stored.instances.keys())
     change(stored)
-    for (const digest of stored.instances.keys()) {
-      if (!stored.list.entries.some((entry) => entry.digest === digest)) stored.instances.delete(digest)
-    }
+    const isAddition = [...stored.instances.keys()].some((digest) => !former.has(digest))
+    // What a killed command left over stays while one adds: the order of writing can be right for one of both only.
+    const gone = isAddition ? [] : [...stored.instances.keys()].filter((digest) => stored.list.entries.every((entry) => entry.digest !== digest))
+    for (const digest of gone) stored.instances.delete(digest)
     // An image of a read-only store is copied up with its names; one of our own has them, perhaps changed meanwhile.
     const names = store.options.additionalImageStores.length > 0 ? (stored.image.names ?? []) : []
-    return writeList(store, { id: imageId, names, list: stored.list, instances: stored.instances, isNew: false, created: stored.image.created })
+    return writeList(store, { id: imageId, names, list: stored.list, instances: stored.instances, isNew: false, isRemoval: gone.length > 0, created: stored.image.created })
   }, signal)
 }
 
@@ -96,19 +98,23 @@ interface ListToWrite {
   list: ListDocument
   instances: ReadonlyMap<string, string>
   isNew: boolean
+  /** Locations were taken out; none was added. */
+  isRemoval?: boolean
   /** Of a list that is copied up. */
   created?: string
 }
 
-async function writeList(store: Store, { id, names, list, instances, isNew, created }: ListToWrite): Promise<ImageRecord> {
+async function writeList(store: Store, { id, names, list, instances, isNew, isRemoval, created }: ListToWrite): Promise<ImageRecord> {
   // The empty key names the list's own image, as libimage has it once it has loaded a list.
   const locations: [string, string][] = isNew ? [] : [['', id], ...instances]
   const manifest = serializeList(list)
   const instancesBytes = Buffer.from(JSON.stringify(Object.fromEntries(locations.toSorted(([a], [b]) => (a < b ? -1 : 1)))))
+  const manifestItem: [string, Uint8Array] = ['manifest', manifest]
+  const instancesItem: [string, Uint8Array] = [instancesKey, instancesBytes]
   return store.putImage({
     id, names, digest: digestOf(manifest), metadata: '',
-    // On a change the locations come first: a list never names an entry whose image nobody knows.
-    bigData: new Map(isNew ? [['manifest', manifest], [instancesKey, instancesBytes]] : [[instancesKey, instancesBytes], ['manifest', manifest]]),
+    // Locations come before the list that needs them, and go after it: killed in between, no list names an image that nobody knows.
+    bigData: new Map(isNew || isRemoval === true ? [manifestItem, instancesItem] : [instancesItem, manifestItem]),
     ...(isNew ? { namesMustBeFree: true } : {}),
     ...(created === undefined ? {} : { created }),
   })

@@ -1,5 +1,4 @@
 import { TpodError } from '../../errors/tpod-error.ts'
-import { isManifestList } from '../../image/image-data.ts'
 import type { ImageContext, PullOptions } from '../../image/types.ts'
 import type { Platform } from '../../oci/image-types.ts'
 import type { ImageRecord } from '../../storage/types.ts'
@@ -22,7 +21,8 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
   if (pull.policy === undefined || pull.policy === 'missing' || pull.policy === 'never') {
     // With a platform asked for, the pull decides whether what is here suits.
     const local = await findLocal(engine, nameOrId, given)
-    if (local !== undefined && isManifestList(local.record)) return ofList(engine, local, pull.platform)
+    // Lists have no layer; an image without one is left as it is by what is asked then.
+    if (local !== undefined && local.record.layer === undefined) return ofList(engine, local, pull.platform)
     if (local !== undefined && pull.platform === undefined) return local
   }
   const context = given ?? await ownContext(engine)
