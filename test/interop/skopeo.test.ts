@@ -142,6 +142,20 @@ test('sync by version, the newest, in parallel, with a report; what exists is no
   assert.deepEqual([synced.length, failed.map(({ code }) => code)], [2, ['DESTINATION_EXISTS']])
 })
 
+test('a directory that a killed sync left is gone on with; any other is left alone', () => {
+  const args = (target: string): string[] => ['sync', '--src-tls-verify=false', '--src', 'docker', '--dest', 'dir', `${registry}/team/app:1.0.0`, join(host.directory, target)]
+  const left = join(host.directory, 'killed/app:1.0.0')
+  mkdirSync(left, { recursive: true })
+  cpSync(join(host.directory, 'D/version'), join(left, 'version'))
+  writeFileSync(join(left, '.tmp-blob-0123'), 'x')
+  ok(ours, args('killed'))
+  ok(theirs, args('fresh'))
+  assert.deepEqual(tree(left), tree(join(host.directory, 'fresh/app:1.0.0')))
+  mkdirSync(join(host.directory, 'foreign/app:1.0.0'), { recursive: true })
+  writeFileSync(join(host.directory, 'foreign/app:1.0.0/notes.txt'), 'mine')
+  for (const target of ['killed', 'foreign']) assert.match(ours(args(target)).stderr, /Refusing to overwrite destination directory/)
+})
+
 test('a dry run says what it would do, and does nothing', () => {
   const target = join(host.directory, 'dry')
   const { code, stderr } = ours(['sync', '--dry-run', '--scoped', '--src-tls-verify=false', '--src', 'docker', '--dest', 'dir', `${registry}/team/app:1.0.0`, target])

@@ -1,5 +1,5 @@
 /** Copies all images of a source below a destination: skopeo-sync(1), and beyond it parallel copies and a report. */
-import { mkdir, rmdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, posix } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { copyBetween, type CopyBetweenOptions } from '../copy-between.ts'
@@ -10,7 +10,7 @@ import type { SyncEvent, SyncImage, SyncPlan, SyncRequest, SyncResult } from './
 
 /**
  * Throws SYNC_FAILED after a failed image: at once, or with `keepGoing` once all have been tried; what was copied stays.
- * A directory that exists already is never written to. The report is written in any case, also when the sync is interrupted.
+ * A directory that exists already is never written to, unless a killed sync left it without a manifest. The report is written in any case, also when the sync is interrupted.
  */
 export async function syncImages(context: TransportContext, request: SyncRequest): Promise<SyncResult> {
   checkKinds(request)
@@ -109,9 +109,20 @@ async function claimDirectory(path: string, isDryRun: boolean): Promise<boolean>
   } catch (cause) {
     if (cause instanceof TpodError) throw cause
     if (isDryRun && errorCode(cause) === 'ENOENT') return false
-    if (errorCode(cause) === 'EEXIST') throw refusal(path)
+    if (errorCode(cause) === 'EEXIST') {
+      if (await takeOverLeftover(path)) return true
+      throw refusal(path)
+    }
     throw new TpodError('DESTINATION_UNUSABLE', `Error creating directory for image ${path}: ${errorMessage(cause)}`, { cause })
   }
+}
+
+/** A sync that was killed leaves blobs without a manifest: the next one goes on there. */
+async function takeOverLeftover(path: string): Promise<boolean> {
+  const names = await readdir(path).catch(() => ['unreadable'])
+  if (!names.every((name) => /^(?:version|[0-9a-f]{64}|\.tmp-[\w-]+)$/.test(name))) return false
+  for (const name of names) if (name.startsWith('.tmp-')) await unlink(join(path, name))
+  return true
 }
 
 function refusal(path: string): TpodError {
