@@ -49,6 +49,8 @@ export interface PruneReport {
   images: Outcome<PrunedImage>[]
   /** Present with buildCache, where there is such a directory. */
   buildCache?: { path: string; freedBytes: number }
+  /** Bytes kept of interrupted pulls, removed too; 0 with dryRun or filters. */
+  partialBlobBytes: number
 }
 
 /** Contract as image/prune.ts; `external` are buildah's working containers, never those of podman or CRI-O. */
@@ -60,18 +62,20 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
   }
   const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
-  if (options.dryRun !== true && (options.filters ?? []).length === 0) await pruneInterruptedPulls(engine)
-  if (buildCache !== true) return { images }
+  const partialBlobBytes = options.dryRun !== true && (options.filters ?? []).length === 0 ? await pruneInterruptedPulls(engine) : 0
+  if (buildCache !== true) return { images, partialBlobBytes }
   const { pruneBuildCache } = await import('./build-cache.ts')
   const cache = await pruneBuildCache(engine.options.hostEnv['TMPDIR'] || '/var/tmp', { dryRun: options.dryRun ?? false })
-  return { images, ...(cache === undefined ? {} : { buildCache: cache }) }
+  return { images, partialBlobBytes, ...(cache === undefined ? {} : { buildCache: cache }) }
 }
 
-/** No image, so nothing that is listed: what pulls that nobody repeated have left. */
-async function pruneInterruptedPulls({ store }: Engine): Promise<void> {
-  const [{ prunePartialBlobs }, { pruneOrphanLayers }] = await Promise.all([import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts')])
-  await prunePartialBlobs(store, { olderThanMs: 0 })
+/** No image, so nothing that is listed: what crashes and pulls that nobody repeated have left. Gives bytes of partial blobs. */
+async function pruneInterruptedPulls({ store }: Engine): Promise<number> {
+  const [{ prunePartialBlobs }, { pruneOrphanLayers }, { pruneLayerForms }] = await Promise.all([import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts'), import('../../image/layer-forms.ts')])
+  await store.recover()
   await pruneOrphanLayers(store)
+  await pruneLayerForms(store)
+  return prunePartialBlobs(store, { olderThanMs: 0 })
 }
 
 export type DiffKind = 'image' | 'container' | 'any'
