@@ -119,7 +119,8 @@ export class TestRegistry {
     const token = randomUUID()
     const lifetime = this.options.tokenLifetime ?? 300
     this.tokens.set(token, { scopes: url.searchParams.getAll('scope').flatMap((scope) => scope.split(' ')), expires: Date.now() + lifetime * 1000 })
-    response.end(JSON.stringify({ token, expires_in: lifetime }))
+    const body = JSON.stringify({ token, expires_in: lifetime })
+    response.writeHead(200, { 'content-length': body.length }).end(body)
   }
 
   private isAuthorized(request: IncomingMessage, response: ServerResponse, url: URL): boolean {
@@ -249,6 +250,7 @@ async function readAll(request: IncomingMessage): Promise<Buffer> {
 }
 
 function fail(response: ServerResponse, status: number, code: string): void {
-  response.writeHead(status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify({ errors: [{ code, message: code.toLowerCase().replaceAll('_', ' ') }] }))
+  const body = JSON.stringify({ errors: [{ code, message: code.toLowerCase().replaceAll('_', ' ') }] })
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length })
+  response.end(body)
 }

@@ -149,16 +149,17 @@ async function sendToRegistry(session: Session, request: RegistryRequest, author
   const { schemes } = session.options
   session.scheme ??= await schemes?.get(session.apiHost)
   if (session.scheme !== undefined) return followRedirects(session, request, session.scheme, authorization)
-  let found = (_: Scheme | undefined): void => {}
+  let found: ((scheme: Scheme | undefined) => void) | undefined
   if (schemes?.has(session.apiHost) === false) schemes.set(session.apiHost, new Promise((resolve) => (found = resolve)))
   // An insecure registry: HTTPS with any certificate is still better than none, so it is tried first.
   try {
     const response = await followRedirects(session, request, 'https:', authorization)
-    found((session.scheme = 'https:'))
+    session.scheme = 'https:'
+    found?.('https:')
     return response
   } catch (error) {
     const mayBePlain = request.signal?.aborted !== true && (mayBePlainHttp(error) || isOnlyPlainProxied(session, error))
-    found(mayBePlain ? 'http:' : undefined)
+    found?.(mayBePlain ? 'http:' : undefined)
     if (!mayBePlain) throw error
   }
   const response = await followRedirects(session, request, 'http:', authorization)

@@ -165,7 +165,7 @@ async function exchange(start: Start, { method, url, headers, body, answerTimeou
         url,
         ...(proxy !== undefined && url.protocol === 'http:' ? { proxy } : {}),
         body: readIncoming(incoming, url, stallTimeoutMs, signal),
-        discard: () => void incoming.on('error', () => {}).destroy(),
+        discard: () => void (method === 'HEAD' || isShort(incoming.headers['content-length']) ? incoming.on('error', () => {}).resume() : incoming.on('error', () => {}).destroy()),
       })
     })
     if (signal?.aborted) return abort()
@@ -175,6 +175,11 @@ async function exchange(start: Start, { method, url, headers, body, answerTimeou
       outgoing.end(body)
     }
   })
+}
+
+/** A body so short is read and forgotten, which keeps the connection for the next request: after a challenge that is a TLS handshake. */
+export function isShort(contentLength: string | null | undefined): boolean {
+  return /^\d{1,4}$/.test(contentLength ?? '')
 }
 
 /** Methods that say nothing of a body they don't have. */

@@ -4,6 +4,7 @@
  * bodies have no back-pressure. A request that fails is made again by node:http, whose errors are those that are known here.
  */
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
+import { isShort } from './http.ts'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import type { TlsMaterial } from './tls.ts'
 
@@ -30,7 +31,7 @@ export async function quickExchange({ method, url, headers, signal }: HttpReques
       headers: Object.fromEntries(response.headers),
       url,
       body: readBody(response, { url, stop, signal, stallTimeoutMs, isHead: method === 'HEAD' }),
-      discard: () => stop.abort(),
+      discard: () => discard(response, stop, method === 'HEAD'),
     }
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason
@@ -42,6 +43,13 @@ export async function quickExchange({ method, url, headers, signal }: HttpReques
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
   }
+}
+
+function discard(response: Response, stop: AbortController, isHead: boolean): void {
+  if (isHead || response.body === null) return
+  if (!isShort(response.headers.get('content-length'))) return stop.abort()
+  const timer = setTimeout(() => stop.abort(), 1000)
+  response.arrayBuffer().catch(() => {}).finally(() => clearTimeout(timer))
 }
 
 interface Reading {

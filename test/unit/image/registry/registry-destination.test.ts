@@ -262,3 +262,12 @@ test('mirrors are tried in order, the image\'s name stays that of the registry',
   assert.equal(origin.asked('GET', /\/v2\/lib\/x\/manifests\/1/), 1)
   await assert.rejects(openRegistrySourceByName(withMirror, '//reg.example/team/none:1'), { code: 'MANIFEST_UNKNOWN', message: /Mirrors also failed/ })
 })
+
+test('a challenge and a blob that is not there cost no new connections', async () => {
+  const sockets = new Set<unknown>()
+  const registry = await start({ users: { me: 'secret' }, intercept: (request) => (sockets.add(request.socket), false) })
+  const destination = await open(registry, { login: { username: 'me', password: 'secret' } })
+  for (const name of ['a', 'b', 'c']) assert.equal(await destination.reuseBlob({ kind: 'layer', mediaType: '', digest: sha256(Buffer.from(name)) }), undefined)
+  // The token may be asked for before the challenge has been read to its end.
+  assert.ok(sockets.size <= 2, `${sockets.size} connections`)
+})
