@@ -15,7 +15,9 @@ export function dockerPolicyScopes(reference: QualifiedReference): string[] {
 /** dir:, oci:, oci-archive: the path without links and each directory above it, but not /. The path need not exist. */
 export function pathPolicyScopes(path: string): string[] {
   const scopes: string[] = []
-  for (let at = realPath(resolve(path)); at !== '/'; at = dirname(at)) scopes.push(at)
+  const real = realPath(resolve(path))
+  // Bun's realpath of a pipe (/dev/stdout) is `pipe:[1234]`, above which there is nothing but itself.
+  for (let at = real.startsWith('/') ? real : resolve(path); at !== '/'; at = dirname(at)) scopes.push(at)
   return scopes
 }
 
