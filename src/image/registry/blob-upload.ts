@@ -6,21 +6,12 @@ import { errorCode, throwIfAborted, TpodError } from '../../errors/tpod-error.ts
 import { digestOf } from '../../oci/digest.ts'
 import type { BlobToStore, StoredBlob } from '../types.ts'
 import type { RegistryClient } from './client.ts'
-import { headerOf } from './http.ts'
-import type { HttpResponse } from './http.ts'
 import { connectionError, RegistryRefusal } from './registry-errors.ts'
 import { ReplayableBytes } from './replayable-bytes.ts'
 import { isBrokenConnection, TemporaryStatus, waitToRetry } from './retry.ts'
 import type { UploadRecords } from './upload-records.ts'
-
-/** An upload that the registry has begun. */
-export interface UploadSession {
-  location: URL
-  /** Bytes that it has. */
-  offset: number
-  /** From an earlier run: its first bytes are not certain to be ours. */
-  isResumed?: boolean
-}
+import { endOfRange, startUpload } from './upload-session.ts'
+import type { UploadSession } from './upload-session.ts'
 
 export interface UploadContext {
   client: RegistryClient
@@ -77,19 +68,6 @@ async function uploadSmall(context: UploadContext, bytes: AsyncIterable<Uint8Arr
   const session = begun ?? (await startUpload(context.client, what, blob.signal))
   await finishUpload(context, what, session, digest, data, blob.signal)
   return { digest, sizeBytes: data.length }
-}
-
-/** POST. */
-export async function startUpload(client: RegistryClient, what: string, signal: AbortSignal | undefined): Promise<UploadSession> {
-  const response = await client.send({ method: 'POST', path: 'blobs/uploads/', what, expect: [202], missing: 'REPOSITORY_UNKNOWN', ...withSignal(signal) })
-  response.discard()
-  return sessionOf(client, response, what)
-}
-
-export function sessionOf(client: RegistryClient, response: HttpResponse, what: string): UploadSession {
-  const location = client.addressIn(response, 'location', what)
-  if (location === undefined) throw new TpodError('REGISTRY_ERROR', `${what}: ${response.url.host} begins an upload without saying where`)
-  return { location, offset: 0 }
 }
 
 async function finishUpload(context: UploadContext, what: string, session: UploadSession, digest: string, body: Uint8Array | undefined, signal: AbortSignal | undefined): Promise<void> {
@@ -283,14 +261,6 @@ class BlobUpload {
     await this.forget()
     return new TpodError('UPLOAD_BROKEN', `${this.what}: ${why}`, { remedy: 'push again: layers that have arrived are not sent again' })
   }
-}
-
-/** `Range: 0-N`; 0-0 is how docker's registry writes "nothing". */
-function endOfRange(response: HttpResponse): number | undefined {
-  const match = /^(?:bytes[= ])?0-(\d{1,15})$/.exec(headerOf(response, 'range'))
-  if (match === null) return undefined
-  const last = Number(match[1])
-  return last === 0 ? 0 : last + 1
 }
 
 /** An abort that waits: the upload's own signal, so much later. */

@@ -125,7 +125,7 @@ async function deleteStandIn(deletion: Deletion, tag: string, found: Found, sibl
     response.discard()
   }
   try {
-    const { startUpload } = await import('./blob-upload.ts')
+    const { startUpload } = await import('./upload-session.ts')
     const { location } = await startUpload(client, what, deletion.options.signal)
     location.searchParams.set('digest', digestOf(config))
     const response = await client.send({ method: 'PUT', path: location, what, body: config, headers: { 'Content-Type': 'application/octet-stream' }, expect: [201, 204], missing: 'UPLOAD_UNKNOWN', ...signal })

@@ -5,13 +5,15 @@ import { dockerList, dockerManifest, dockerSchema1, dockerSchema1Signed, ociInde
 import { formatReference } from '../../oci/reference.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
 import type { BlobToStore, DestinationTraits, EndpointOptions, ImageDestination, ImageIdentity, RawManifest, StoredBlob } from '../types.ts'
-import { sessionOf, uploadBlob } from './blob-upload.ts'
-import type { UploadContext, UploadSession } from './blob-upload.ts'
+import { uploadBlob } from './blob-upload.ts'
+import type { UploadContext } from './blob-upload.ts'
 import { openRegistryClient } from './client.ts'
 import type { RegistryClient } from './client.ts'
 import type { ConnectionOptions } from './client-options.ts'
 import { headerOf } from './http.ts'
 import { RegistryRefusal } from './registry-errors.ts'
+import { sessionOf } from './upload-session.ts'
+import type { UploadSession } from './upload-session.ts'
 
 const traits: DestinationTraits = {
   manifestTypes: [ociManifest, dockerManifest, dockerSchema1Signed, dockerSchema1],
