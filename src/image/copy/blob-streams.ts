@@ -78,10 +78,12 @@ export async function* measured(bytes: AsyncIterable<Uint8Array>, compression: C
   let failure: { error: unknown } | undefined
   const reading = (async () => {
     for await (const chunk of decompress(compression, channel.bytes)) hash.update(chunk)
-  })().catch((error: unknown) => {
-    failure = { error }
-    channel.abandon()
-  })
+  })()
+    .catch((error: unknown) => {
+      failure = { error }
+    })
+    // What follows the compressed data is not read.
+    .finally(channel.abandon)
   try {
     for await (const chunk of bytes) {
       await channel.push(chunk)
@@ -106,21 +108,14 @@ interface Channel {
 }
 
 function openChannel(): Channel {
-  let offered: { chunk: Uint8Array; taken: () => void } | undefined
-  let wake: (() => void) | undefined
-  let hasEnded = false
-  let isAbandoned = false
-  const notify = (): void => {
-    wake?.()
-    wake = undefined
-  }
+  const state: { offered?: { chunk: Uint8Array; taken: () => void }; wake?: () => void; hasEnded: boolean; isAbandoned: boolean } = { hasEnded: false, isAbandoned: false }
   async function* read(): AsyncGenerator<Uint8Array> {
     for (;;) {
-      while (offered === undefined && !hasEnded) await new Promise<void>((resolve) => (wake = resolve))
-      if (offered === undefined) return
-      const { chunk, taken } = offered
+      while (state.offered === undefined && !state.hasEnded) await new Promise<void>((resolve) => (state.wake = resolve))
+      if (state.offered === undefined) return
+      const { chunk, taken } = state.offered
       yield chunk
-      offered = undefined
+      delete state.offered
       taken()
     }
   }
@@ -128,17 +123,17 @@ function openChannel(): Channel {
     bytes: read(),
     push: (chunk) =>
       new Promise<void>((resolve) => {
-        if (isAbandoned) return resolve()
-        offered = { chunk, taken: resolve }
-        notify()
+        if (state.isAbandoned) return resolve()
+        state.offered = { chunk, taken: resolve }
+        state.wake?.()
       }),
     end: () => {
-      hasEnded = true
-      notify()
+      state.hasEnded = true
+      state.wake?.()
     },
     abandon: () => {
-      isAbandoned = true
-      offered?.taken()
+      state.isAbandoned = true
+      state.offered?.taken()
     },
   }
 }

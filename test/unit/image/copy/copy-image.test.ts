@@ -172,6 +172,47 @@ describe('copyImage', () => {
   })
 })
 
+describe('layers as a store has them', () => {
+  async function copyStored(destination: MemoryDestination, type = 'application/vnd.oci.image.layer.v1.tar+zstd', more: object = {}): Promise<void> {
+    const source = new MemorySource()
+    const tar = noise('a')
+    const config = source.addBlob(JSON.stringify({ rootfs: { type: 'layers', diff_ids: [digestOf(tar)] } }))
+    const listed = { mediaType: type, digest: digestOf('the blob that was pulled'), size: 5, annotations: { 'io.github.containers.zstd-chunked.manifest-position': '1' }, ...more }
+    source.addManifest({ schemaVersion: 2, config: { mediaType: ociConfig, ...config }, layers: [listed] }, ociManifest)
+    const stored = { mediaType: layerTypes.none, ...source.addBlob(tar) }
+    await copyImage(context, Object.assign(source, { layersAsStored: async () => [stored] }), destination)
+  }
+
+  test('are compressed anew, and what was said of the old blob goes', async () => {
+    const destination = new MemoryDestination({ layers: 'compressed', keepsForeignLayers: true })
+    await copyStored(destination, undefined, { urls: ['https://example.org'] })
+    const [layer] = destination.document().layers
+    assert.equal(layer!.mediaType, layerTypes.gzip)
+    assert.deepEqual(Object.keys(layer!), ['mediaType', 'digest', 'size'])
+    assert.ok(gunzipSync(destination.blobs.get(layer!.digest)!).equals(noise('a')))
+  })
+
+  test('are called uncompressed where they stay so', async () => {
+    const destination = new MemoryDestination()
+    await copyStored(destination)
+    assert.deepEqual(destination.document().layers, [{ mediaType: layerTypes.none, digest: digestOf(noise('a')), size: noise('a').length }])
+  })
+
+  test('cannot be copied under the old digest', async () => {
+    const source = Object.assign(new MemorySource(), { layersAsStored: async () => [{ mediaType: layerTypes.none, digest: digestOf(noise('a')), size: 1 }] })
+    addImage(source, ['a'])
+    await assert.rejects(copyImage(context, source, new MemoryDestination(), { preserveDigests: true }), { code: 'MANIFEST_UNCHANGEABLE', message: /would require changing layer representation/ })
+  })
+
+  test('another form that the destination has is named in the image\'s own format', async () => {
+    const destination = new MemoryDestination({ layers: 'compressed' })
+    const other = gzipSync(noise('a'), { level: 1 })
+    destination.reuseBlob = async ({ kind }) => (kind === 'layer' ? { digest: digestOf(other), sizeBytes: other.length, mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' } : undefined)
+    await copyStored(destination)
+    assert.deepEqual(destination.document().layers, [{ mediaType: layerTypes.gzip, digest: digestOf(other), size: other.length }])
+  })
+})
+
 describe('formats', () => {
   test('a refused manifest is tried in the next format', async () => {
     const destination = new MemoryDestination({ manifestTypes: [ociManifest, dockerManifest, dockerSchema1Signed] })
