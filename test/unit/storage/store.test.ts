@@ -81,7 +81,7 @@ test('a volatile container is recorded in the volatile files, unless an old podm
   const file = (name: string) => JSON.parse(readFileSync(`${root}/g/overlay-${name}`, 'utf8')) as { id: string }[]
   assert.deepEqual(file('containers/volatile-containers.json').map(record => record.id), [one.id])
   assert.deepEqual(file('layers/volatile-layers.json').map(record => record.id), [one.layer])
-  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', message: /one/, exitCode: 2 })
+  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', message: /image is in use by a container/, remedy: /\(one\)/, exitCode: 2 })
   mkdirSync(`${root}/g/libpod`)
   writeFileSync(`${root}/g/libpod/bolt_state.db`, '')
   const two = await store.createContainer({ names: ['two'], imageId: image.id, metadata: '{}', volatile: true })
