@@ -163,3 +163,11 @@ test('a layer that the store has is not read again', () => {
   // The layer is in the store, so its missing file is not missed.
   copyOk(ours, [`dir:${layout('twin-dir')}`, stored('localhost/twin:2', 'twins')])
 })
+
+test('push of a manifest list: with all its images', () => {
+  expectOk(['manifest create'], host.tpod(['manifest', 'create', 'localhost/list:1', image]))
+  expectOk(['push'], host.tpod(['push', '-q', '--tls-verify=false', 'localhost/list:1', `${registry}/list:1`]))
+  const list = JSON.parse(expectOk(['raw'], theirs(['inspect', '--raw', '--tls-verify=false', `docker://${registry}/list:1`]))) as { manifests: { digest: string }[] }
+  assert.equal(list.manifests.length, 1)
+  expectOk(['image'], theirs(['inspect', '--tls-verify=false', `docker://${registry}/list@${list.manifests[0]!.digest}`]))
+})

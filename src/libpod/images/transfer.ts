@@ -5,7 +5,7 @@ import type { PullImagesOptions } from '../../image/pull-images.ts'
 import type { PushedImage, PushOptions } from '../../image/push.ts'
 import type { SigningKeys } from '../../image/trust/open-signers.ts'
 import type { Engine } from '../engine.ts'
-import { imageContext } from '../image-context.ts'
+import { imageContext, registriesOf } from '../image-context.ts'
 import type { RegistryAccess } from '../image-context.ts'
 
 export interface PullFromOptions extends Omit<PullImagesOptions, 'credentials'>, RegistryAccess {}
@@ -28,6 +28,7 @@ export async function pullImages(engine: Engine, name: string, options: PullFrom
 
 /** Copies a local image; a manifest list goes with all its images. Throws DIGEST_FILE, after the push. */
 export async function pushImage(engine: Engine, name: string, destination: string | undefined, options: PushToOptions = {}): Promise<PushedImage> {
+  if (await isStoredList(engine, name)) return pushList(engine, name, destination, options)
   const { authFile, credentials, signaturePolicy, digestFile, signing, askPassphrase, ...push } = options
   const { pushImage: pushFrom } = await import('../../image/push.ts')
   const signers = signing === undefined ? [] : await (await import('../../image/trust/open-signers.ts')).openSigners(signing, {
@@ -36,6 +37,26 @@ export async function pushImage(engine: Engine, name: string, destination: strin
   const pushed = await pushFrom(imageContext(engine, { authFile, credentials, signaturePolicy }), name, destination, { ...push, signers: [...push.signers ?? [], ...signers] })
   if (digestFile !== undefined) await writeDigest(digestFile, pushed.digest)
   return pushed
+}
+
+async function isStoredList(engine: Engine, name: string): Promise<boolean> {
+  const [{ findLocalImage }, { isManifestList }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/image-data.ts')])
+  // A name with a transport is not a list's, and not one for this parser.
+  const local = name.startsWith('containers-storage:') ? undefined : await findLocalImage(engine.store, registriesOf(engine), name)
+  return local !== undefined && isManifestList(local.image)
+}
+
+async function pushList(engine: Engine, name: string, destination: string | undefined, options: PushToOptions): Promise<PushedImage> {
+  const [{ getLocalImage }, { pushManifestList }] = await Promise.all([import('../../image/resolve-local.ts'), import('./manifest-lists.ts')])
+  const { image, resolvedName, isById } = await getLocalImage(engine.store, registriesOf(engine), name)
+  const target = destination || (isById ? image.names?.[0] : resolvedName)
+  if (target === undefined) throw new TpodError('BAD_REFERENCE', `push ${name}: the list has no name that says where to push to`, { remedy: `push ${name} REGISTRY/NAME` })
+  const { authFile, credentials, tlsVerify, certDirectory, retries, retryDelayMs, layers, signaturePolicy: _policy, ...copy } = options
+  const endpoint = { tlsVerify, certDirectory, retries, retryDelayMs, layers, signal: options.signal, onProgress: options.onProgress }
+  const digest = await pushManifestList(engine, name, target, {
+    ...copy, authFile, credentials, all: true, endpoint: Object.fromEntries(Object.entries(endpoint).filter(([, value]) => value !== undefined)),
+  })
+  return { imageId: image.id, destination: target, digest }
 }
 
 async function writeDigest(path: string, digest: string): Promise<void> {
