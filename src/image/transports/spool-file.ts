@@ -2,7 +2,6 @@
 import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
-import { freeChunk } from '../../archive/free-chunk.ts'
 
 export interface SpoolFile {
   fd: number
@@ -29,7 +28,6 @@ export async function spoolToFile(bytes: AsyncIterable<Uint8Array>, directory?: 
     for await (const chunk of bytes) {
       sizeBytes += chunk.length
       writeFully(fd, chunk)
-      freeChunk(chunk)
     }
     return { fd, sizeBytes }
   } catch (error) {

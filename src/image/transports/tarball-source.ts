@@ -81,9 +81,10 @@ async function openLayer(path: string, temporaryDirectory: string | undefined, s
 
 async function openInput(path: string, temporaryDirectory: string | undefined): Promise<{ fd: number; sizeBytes: number; modified: bigint }> {
   const now = BigInt(Date.now()) * 1_000_000n
-  let fd: number
+  // Standard input may be a socket, which cannot be opened by a path.
+  let fd = 0
   try {
-    fd = openSync(path === '-' ? '/dev/stdin' : path, constants.O_RDONLY | constants.O_NOCTTY)
+    if (path !== '-') fd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY)
   } catch (cause) {
     throw new TpodError('NO_SUCH_IMAGE_PATH', `error opening ${JSON.stringify(path)}: ${describeErrno(cause)}`, { cause })
   }
