@@ -1,7 +1,7 @@
 /** Base of the commands that reach images without an engine: what skopeo has, under either name. */
 import { TpodError } from '../errors/tpod-error.ts'
 import type { OpenSignersOptions } from '../image/trust/open-signers.ts'
-import type { EndpointOptions, TransportContext } from '../image/types.ts'
+import type { EndpointOptions, StorePlace, TransportContext } from '../image/types.ts'
 import { credentialsFor, openTransportContext } from '../libpod/transport-context.ts'
 import { BaseCommand } from './base-command.ts'
 import { endpointOf, type FlagValues } from './flags/endpoints.ts'
@@ -81,7 +81,7 @@ export abstract class TransportCommand extends BaseCommand {
   }
 
   /** tpod's own --root and --runroot; skopeo has none. */
-  #usualStore(): NonNullable<Parameters<typeof openTransportContext>[0]['store']> {
+  #usualStore(): StorePlace {
     const { root, runroot } = this.globals
     const [driver, storageOpts] = [this.globals['storage-driver'], this.globals['storage-opt']]
     return {

@@ -6,6 +6,7 @@ import { type Credentials, type CredentialSource, credentialSource, fixedCredent
 import { authPaths } from '../config/auth-paths.ts'
 import { defaultLookasideDirectory } from '../config/paths.ts'
 import type { Policy } from '../config/policy.ts'
+import { ownEnvironment } from '../host/process/self.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import type { StorePlace, TransportContext } from '../image/types.ts'
 import type { Platform } from '../oci/image-types.ts'
@@ -15,8 +16,8 @@ import type { Store } from '../storage/types.ts'
 type Env = Readonly<Record<string, string | undefined>>
 
 export interface TransportContextOptions {
-  /** HOME, XDG_*, CONTAINERS_*, REGISTRY_AUTH_FILE and the proxies' variables. */
-  env: Env
+  /** HOME, XDG_*, CONTAINERS_*, REGISTRY_AUTH_FILE and the proxies' variables. Default: this process's. */
+  env?: Env
   /** Instead of the usual auth files. */
   authFile?: string
   /** policy.json, instead of the user's or the system's; must exist. */
@@ -36,12 +37,12 @@ export interface TransportContextOptions {
 }
 
 /** Reads nothing yet. */
-export function openTransportContext(options: TransportContextOptions): TransportContext {
-  const { env } = options
+export function openTransportContext(options: TransportContextOptions = {}): TransportContext {
+  const { env = ownEnvironment() } = options
   const home = env['HOME'] || '/root'
   const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
   const uid = process.getuid?.() ?? 0
-  const registries = registriesFor(options, home)
+  const registries = registriesFor(env, options.registriesConf, home)
   let policy: Promise<Policy> | undefined
   return {
     registries,
@@ -82,7 +83,7 @@ export function credentialsFor(env: Env, registries: () => Promise<RegistriesCon
   return credentialSource(authPaths({ env, uid: process.getuid?.() ?? 0, authFile: choice.authFile, credentialHelpers: async () => (await registries()).credentialHelpers }))
 }
 
-function registriesFor({ env, registriesConf }: TransportContextOptions, home: string): () => Promise<RegistriesConfig> {
+function registriesFor(env: Env, registriesConf: string | undefined, home: string): () => Promise<RegistriesConfig> {
   let loading: Promise<RegistriesConfig> | undefined
   return () => loading ??= import('../config/registries-conf.ts').then(({ loadRegistries }) => {
     const isRoot = (process.getuid?.() ?? 0) === 0

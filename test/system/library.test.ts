@@ -101,3 +101,17 @@ test('two stores at once know nothing of each other; environments do not bleed b
     rmSync(second, { recursive: true, force: true })
   }
 })
+
+test('images move and are looked at without an engine or a store', async () => {
+  const registry = await host.startRegistry()
+  host.podmanOk(['push', '-q', '--tls-verify=false', 'docker.io/library/alpine:latest', `docker://${registry}/lib/alpine:one`])
+  const { code, stdout, stderr } = runProgram('transports.mjs', `
+    import { copyImage, inspectRemoteImage, listRemoteTags, openTransports } from 'tpod'
+    const transports = openTransports()
+    const source = { tlsVerify: false }
+    const { manifest } = await copyImage(transports, 'docker://${registry}/lib/alpine:one', 'oci:${join(host.directory, 'layout')}:one', { source, preserveDigests: true })
+    const there = await inspectRemoteImage(transports, 'oci:${join(host.directory, 'layout')}:one')
+    console.log(JSON.stringify([manifest.digest === there.Digest, await listRemoteTags(transports, 'docker://${registry}/lib/alpine', source)]))
+  `)
+  assert.deepEqual({ code, stdout }, { code: 0, stdout: '[true,["one"]]\n' }, stderr)
+})

@@ -1,6 +1,34 @@
 /** Images where they lie, without an engine: what skopeo's commands and `tpod image` share. */
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
+import type { CopyBetweenOptions } from '../../image/copy-between.ts'
+import type { CopyResult } from '../../image/copy/types.ts'
+import type { InspectRemoteOptions, RemoteInspect } from '../../image/inspect-remote.ts'
+import type { SyncRequest, SyncResult } from '../../image/sync/types.ts'
 import type { EndpointOptions, TransportContext } from '../../image/types.ts'
+
+/** From one place to another, both named `transport:details`; contract and errors as in image/copy-between.ts. */
+export async function copyImage(context: TransportContext, from: string, to: string, options: CopyBetweenOptions = {}): Promise<CopyResult> {
+  const { copyBetween } = await import('../../image/copy-between.ts')
+  return copyBetween(context, from, to, options)
+}
+
+/** What skopeo's inspect says of the image that `name` (`transport:details`) means. Throws BAD_IMAGE_NAME, MANIFEST_UNKNOWN and what the transport throws. */
+export async function inspectRemoteImage(context: TransportContext, name: string, options: InspectRemoteOptions = {}): Promise<RemoteInspect> {
+  const { inspectRemote } = await import('../../image/inspect-remote.ts')
+  return inspectRemote(context, name, options)
+}
+
+/** All tags of a repository (`docker://host/path`), or the names in a docker archive. */
+export async function listRemoteTags(context: TransportContext, name: string, options: EndpointOptions = {}): Promise<string[]> {
+  const { listImageTags } = await import('../../image/list-image-tags.ts')
+  return (await listImageTags(context, name, options)).Tags
+}
+
+/** Many images from a registry, a directory or a YAML file; contract as in image/sync/sync-images.ts. */
+export async function syncImages(context: TransportContext, request: SyncRequest): Promise<SyncResult> {
+  const { syncImages: sync } = await import('../../image/sync/sync-images.ts')
+  return sync(context, request)
+}
 
 export interface DeleteImageOptions extends EndpointOptions {
   /** The tag alone goes; other tags of the same manifest stay, or the registry is not touched. */
@@ -9,7 +37,7 @@ export interface DeleteImageOptions extends EndpointOptions {
 
 /**
  * Deletes the image that `name` (`transport:details`) means. On a registry the manifest goes, and with it every tag of it,
- * unless `tagOnly`; in a store the name's image; in an OCI layout the entry of its index. Other transports cannot delete.
+ * unless `tagOnly`; in a store the name's image. Other transports cannot delete.
  */
 export async function deleteImage(context: TransportContext, name: string, options: DeleteImageOptions = {}): Promise<void> {
   const { parseImageName } = await import('../../image/transports/image-name.ts')
