@@ -1,8 +1,9 @@
 /** Changing one rule of a policy.json and leaving everything else as its owner wrote it. */
 import { mkdir, readFile, realpath } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
 import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
+import { withFileLock } from '../host/lock/lock-file.ts'
 import { isJsonObject, parseStrictJson } from '../text/strict-json.ts'
 import { parsePolicy } from './policy.ts'
 
@@ -19,12 +20,26 @@ export interface PolicyRuleInput {
 type Rules = Record<string, unknown>
 
 /**
- * Replaces or adds the rule and writes the file in one step; two writers at once: the later one's file stands. The
- * file is checked whole before it is written. Throws BAD_FLAG for keys that don't fit the type, POLICY_INVALID,
+ * Replaces or adds the rule and writes the file in one step, under a lock beside it: two writers at once both have their
+ * rule in it. The file is checked whole before it is written. Throws BAD_FLAG for keys that don't fit the type, POLICY_INVALID,
  * POLICY_WRITE; then the old file stands.
  */
 export async function setPolicyRule(path: string, input: PolicyRuleInput): Promise<void> {
   const requirements = requirementsOf(input)
+  try {
+    // Behind a link is the file that is meant.
+    const file = await realpath(path).catch(() => path)
+    await mkdir(dirname(file), { recursive: true })
+    await withFileLock(`${dirname(file)}/.${basename(file)}.lock`, 'write', async () => {
+      await writeFileAtomic(file, await changedPolicy(path, input, requirements), { mode: 0o644, isLocked: true })
+    })
+  } catch (cause) {
+    if (cause instanceof TpodError) throw cause
+    throw new TpodError('POLICY_WRITE', `setting trust policy: write ${path}: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+async function changedPolicy(path: string, input: PolicyRuleInput, requirements: readonly Rules[]): Promise<string> {
   const policy = await readObject(path)
   if (input.scope === 'default') policy['default'] = requirements
   else {
@@ -37,14 +52,7 @@ export async function setPolicyRule(path: string, input: PolicyRuleInput): Promi
   const { default: fallback, transports, ...rest } = policy
   const text = JSON.stringify({ default: fallback, ...(transports === undefined ? {} : { transports: sorted(transports as Rules) }), ...rest }, undefined, 4)
   parsePolicy(text, path)
-  try {
-    await mkdir(dirname(path), { recursive: true })
-    // Behind a link is the file that is meant.
-    await writeFileAtomic(await realpath(path).catch(() => path), text, { mode: 0o644 })
-  } catch (cause) {
-    if (cause instanceof TpodError) throw cause
-    throw new TpodError('POLICY_WRITE', `setting trust policy: write ${path}: ${errorMessage(cause)}`, { cause })
-  }
+  return text
 }
 
 function requirementsOf({ type, keyFiles }: PolicyRuleInput): Rules[] {

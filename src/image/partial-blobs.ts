@@ -23,8 +23,8 @@ export interface PartialBlobs {
   resuming(source: ImageSource): ImageSource
   /** The layer is in the store: its bytes are needed no more. */
   drop(digest: string): void
-  /** All that this pull kept or went on from was wrong. True if some of it came from an earlier run: fetch again. */
-  dropSpoiled(): boolean
+  /** All that this pull kept or went on from: it was wrong, or its space is needed. True if some of it came from an earlier run. */
+  dropAll(): boolean
   /** Leaves what is not dropped for the next run. Idempotent. */
   close(): void
 }
@@ -40,7 +40,7 @@ export function openPartialBlobs(store: Store): PartialBlobs {
   return {
     resuming: (source) => withBlobs(source, (digest, options = {}) => readResuming(directory, files, source, digest, options)),
     drop,
-    dropSpoiled: () => {
+    dropAll: () => {
       const resumed = [...files.values()].some(({ keptBytes }) => keptBytes > 0)
       for (const digest of files.keys()) drop(digest)
       return resumed
@@ -155,6 +155,12 @@ class PartialFile {
     for (;;) {
       const fd = openOrUndefined(path, options.mustExist === true)
       if (fd === undefined) return undefined
+      if (!fstatSync(fd).isFile()) {
+        // A FIFO or the like is nobody's partial blob.
+        closeSync(fd)
+        unlinkSync(path)
+        continue
+      }
       if (!native.tryOfdLock(fd, LockType.write)) {
         closeSync(fd)
         return undefined
@@ -199,12 +205,17 @@ class PartialFile {
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
     } finally {
-      this.close()
+      this.#release()
     }
   }
 
   close(): void {
     if (this.#fd < 0) return
+    if (this.#length === 0) return this.remove()
+    this.#release()
+  }
+
+  #release(): void {
     const fd = this.#fd
     this.#fd = -1
     closeSync(fd)
@@ -213,9 +224,14 @@ class PartialFile {
 
 function openOrUndefined(path: string, mustExist: boolean): number | undefined {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | O_CLOEXEC | (mustExist ? 0 : constants.O_CREAT), 0o600)
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK | O_CLOEXEC | (mustExist ? 0 : constants.O_CREAT), 0o600)
   } catch (error) {
     if (mustExist && errorCode(error) === 'ENOENT') return undefined
+    if (errorCode(error) === 'ELOOP' || errorCode(error) === 'ENXIO') {
+      // A link or a socket.
+      unlinkSync(path)
+      return openOrUndefined(path, mustExist)
+    }
     throw error
   }
 }

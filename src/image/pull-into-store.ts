@@ -28,7 +28,9 @@ export async function pullIntoStore(context: ImageContext, source: ImageSource, 
   try {
     const committed = await copyOnce(context, source, named, options, partials).catch((error: unknown) => {
       throwIfAborted(options.signal)
-      if (partials === undefined || !isWrongContent(error) || !partials.dropSpoiled()) throw error
+      // What is kept is worth less than space for what runs here.
+      if (errorCode(error) === 'DISK_FULL') partials?.dropAll()
+      if (partials === undefined || !isWrongContent(error) || !partials.dropAll()) throw error
       return copyOnce(context, source, named, options, partials)
     })
     await warnOfPlatform(context, committed.image, named, options)

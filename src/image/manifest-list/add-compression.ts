@@ -1,6 +1,6 @@
 /** Further instances of a list's images, compressed otherwise: `manifest push --add-compression`. */
-import { mkdtemp, rm } from 'node:fs/promises'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { createTemporaryDirectory } from '../../host/fs/temporary.ts'
 import type { Platform } from '../../oci/image-types.ts'
 import { formatPlatform } from '../../oci/platform.ts'
 import type { CopyOptions } from '../copy/types.ts'
@@ -22,13 +22,12 @@ const zstdMark = 'io.github.containers.compression.zstd'
 
 /**
  * The list with an entry more for each platform that has none of a wanted compression, at its end: who knows no zstd takes
- * the first that suits. The images are made in a temporary directory (their whole size), which `discard` removes; a kill leaves
- * it in /var/tmp.
+ * the first that suits. The images are made in a temporary directory (their whole size), which `discard` removes; what
+ * a kill leaves goes with the next one.
  * Throws what reading `source` and writing there throws; nothing is left then.
  */
 export async function addCompressions(context: TransportContext & { platform: Platform }, list: ListDocument, source: ImageSource, wanted: readonly AddedCompression[], options: CopyOptions): Promise<AddedInstances> {
-  const directory = await mkdtemp(`${context.temporaryDirectory ?? '/var/tmp'}/tpod-compressed-`)
-  const discard = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  const { path: directory, remove: discard } = await createTemporaryDirectory(context.temporaryDirectory ?? '/var/tmp', 'compressed')
   const result: ListDocument = { ...list, entries: [...list.entries] }
   const locations = new Map<string, string>()
   try {

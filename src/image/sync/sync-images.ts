@@ -1,5 +1,5 @@
 /** Copies all images of a source below a destination: skopeo-sync(1), and beyond it parallel copies and a report. */
-import { mkdir, readdir, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, posix } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { copyBetween, type CopyBetweenOptions } from '../copy-between.ts'
@@ -117,12 +117,10 @@ async function claimDirectory(path: string, isDryRun: boolean): Promise<boolean>
   }
 }
 
-/** A sync that was killed leaves blobs without a manifest: the next one goes on there. */
+/** A sync that was killed leaves blobs without a manifest: the next one goes on there. One that is at work keeps others out by its lock. */
 async function takeOverLeftover(path: string): Promise<boolean> {
   const names = await readdir(path).catch(() => ['unreadable'])
-  if (!names.every((name) => /^(?:version|[0-9a-f]{64}|\.tmp-[\w-]+)$/.test(name))) return false
-  for (const name of names) if (name.startsWith('.tmp-')) await unlink(join(path, name))
-  return true
+  return names.every((name) => /^(?:version|[0-9a-f]{64}(?:\.manifest\.json|-signature-\d+)?|signature-\d+|\.tmp-[\w.-]+)$/.test(name))
 }
 
 function refusal(path: string): TpodError {

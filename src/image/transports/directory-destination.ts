@@ -1,9 +1,10 @@
 /** Writing dir: images. */
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { TpodError } from '../../errors/tpod-error.ts'
-import { readTextIfExists } from '../../host/fs/read-optional.ts'
 import { removeTree } from '../../host/fs/remove-tree.ts'
-import { writeFileAtomic, writeFileAtomicSync } from '../../host/fs/write-file-atomic.ts'
+import { sweepTemporaryFiles } from '../../host/fs/temporary.ts'
+import { writeFileAtomic } from '../../host/fs/write-file-atomic.ts'
+import { LockType, native } from '../../host/native/native.ts'
 import { digestHex, parseDigest } from '../../oci/digest.ts'
 import { dockerList, ociIndex } from '../../oci/media-types.ts'
 import { encodeSignatureBlob } from '../trust/signature-blob.ts'
@@ -12,12 +13,17 @@ import { directoryVersion } from './directory.ts'
 import { describeErrno } from './file-set.ts'
 import { writeBlobFile } from './write-blob.ts'
 
+/** A child that inherits the descriptor would hold the lock. */
+const O_CLOEXEC = 0o2000000
+
 /**
  * The new image's files come beside those of an image that is there already; at the commit manifest.json is replaced and
- * what belongs to the former image removed. A directory that holds anything but a dir: image is refused.
+ * what belongs to the former image removed. A directory that holds anything but a dir: image is refused,
+ * and so is one that somebody is writing to: its `version` is locked until `close`.
  */
 export function directoryDestination(path: string, identity: ImageIdentity, options: EndpointOptions): ImageDestination {
-  prepareDirectory(path)
+  const version = prepareDirectory(path)
+  let isOpen = true
   const written = new Map<string, number>()
   const documents = new Map<string, Uint8Array>()
   const layers = options.layers ?? 'as-is'
@@ -48,7 +54,10 @@ export function directoryDestination(path: string, identity: ImageIdentity, opti
       if (own === undefined) throw new Error('an image was committed without its manifest')
       await commitDirectory(path, own, documents, new Set([...written.keys()].map(digestHex)))
     },
-    close: async () => undefined,
+    close: async () => {
+      if (isOpen) closeSync(version)
+      isOpen = false
+    },
   }
 }
 
@@ -67,16 +76,38 @@ function* signatureFiles(signatures: readonly Signature[], prefix: string): Gene
   for (const [number, signature] of signatures.entries()) yield [`${prefix}signature-${number + 1}`, encodeSignatureBlob(signature)]
 }
 
-function prepareDirectory(path: string): void {
+/** The open `version`, with a lock that keeps other writers away. */
+function prepareDirectory(path: string): number {
+  let fd: number | undefined
   try {
     if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o755 })
-    const isUsed = readdirSync(path).length > 0
-    if (isUsed && readTextIfExists(`${path}/version`) !== directoryVersion) {
-      throw new TpodError('NOT_AN_IMAGE_DIRECTORY', `write dir:${path}: not a containers image directory, don't want to overwrite important data`, { remedy: 'name an empty or a new directory' })
-    }
-    if (!isUsed) writeFileAtomicSync(`${path}/version`, directoryVersion, { mode: 0o644 })
+    const others = readdirSync(path).filter((name) => name !== 'version').length
+    if (others > 0 && !existsSync(`${path}/version`)) throw foreign(path)
+    const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants
+    fd = openSync(`${path}/version`, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o644)
+    if (!tryLock(fd)) throw new TpodError('DESTINATION_BUSY', `write dir:${path}: somebody else is writing an image there`, { remedy: 'wait for that, or name another directory' })
+    const present = readFileSync(fd, 'utf8')
+    // Empty: made just now, or by somebody who died right then.
+    if (present === '' && others === 0) writeSync(fd, directoryVersion, 0)
+    else if (present !== directoryVersion) throw foreign(path)
+    sweepTemporaryFiles(path)
+    return fd
   } catch (cause) {
+    if (fd !== undefined) closeSync(fd)
     if (cause instanceof TpodError) throw cause
     throw new TpodError('NO_SUCH_IMAGE_PATH', `write dir:${path}: ${describeErrno(cause)}`, { cause })
   }
+}
+
+function tryLock(fd: number): boolean {
+  try {
+    return native.tryOfdLock(fd, LockType.write)
+  } catch {
+    // A file system without locks.
+    return true
+  }
+}
+
+function foreign(path: string): TpodError {
+  return new TpodError('NOT_AN_IMAGE_DIRECTORY', `write dir:${path}: not a containers image directory, don't want to overwrite important data`, { remedy: 'name an empty or a new directory' })
 }

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
-import { writeFileAtomic, writeFileAtomicSync } from '../../host/fs/write-file-atomic.ts'
+import { writeFileAtomicSync } from '../../host/fs/write-file-atomic.ts'
+import { sweepTemporaryFiles } from '../../host/fs/temporary.ts'
 import { readFileIfExists } from '../../host/fs/read-optional.ts'
 import { withFileLock } from '../../host/lock/lock-file.ts'
 import { digestHex, digestOf, parseDigest } from '../../oci/digest.ts'
@@ -37,6 +38,7 @@ export async function openOciLayoutDestination(details: string, options: Endpoin
   checkPresent(name.path)
   const place = { directory: name.path, blobs: `${options.sharedBlobDirectory ?? `${name.path}/blobs`}/sha256` }
   makeDirectories(place)
+  for (const path of [place.directory, place.blobs]) sweepTemporaryFiles(path)
   const identity: ImageIdentity = { transport: 'oci', name: formatLayoutName(name), policyScopes: pathPolicyScopes(name.path) }
   return layoutDestination(place, name, identity, options.acceptUncompressedLayers === true)
 }
@@ -59,9 +61,10 @@ function layoutDestination({ directory, blobs }: LayoutPlace, name: LayoutName, 
       if (digest === undefined || present === undefined || (sizeBytes !== undefined && present !== sizeBytes)) return undefined
       return { digest, sizeBytes: present }
     },
-    putBlob: (bytes, blob) => writeBlobFile(bytes, blob, directory, pathOf),
+    // Blobs that several layouts share may lie on another file system than this one.
+    putBlob: (bytes, blob) => writeBlobFile(bytes, blob, blobs, pathOf),
     putManifest: async (manifest, { isInstance }) => {
-      await writeFileAtomic(pathOf(manifest.digest), manifest.bytes, { mode: 0o644 })
+      await writeBlobFile(once(manifest.bytes), { kind: 'config', digest: manifest.digest, mediaType: manifest.mediaType }, blobs, pathOf)
       if (!isInstance) entry = layoutEntry(manifest, name.reference)
     },
     commit: async () => {
@@ -70,6 +73,10 @@ function layoutDestination({ directory, blobs }: LayoutPlace, name: LayoutName, 
     },
     close: async () => undefined,
   }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
 }
 
 /** How an image stands in index.json. */

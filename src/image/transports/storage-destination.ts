@@ -44,7 +44,7 @@ export async function openStorageDestination(context: TransportContext, details:
 
 /**
  * `named` may be empty: the image then gets no name. Layers stay as committed when nothing else succeeds, for the next
- * attempt to reuse; they are no image, so nothing lists them (podman leaves them in the same way). Locks are the store's,
+ * attempt to reuse; they are no image, so nothing lists them (podman leaves them in the same way). On a full disk they go. Locks are the store's,
  * held for single steps only.
  */
 export function storageImageDestination(store: Store, named: StorageReference, options: StorageDestinationOptions = {}): StorageDestination {
@@ -64,6 +64,7 @@ class Destination implements StorageDestination {
   readonly #signatures = new Map<string, readonly Signature[]>()
   #manifest: RawManifest | undefined
   #committed: CommittedImage | undefined
+  #isDiskFull = false
 
   constructor(store: Store, named: StorageReference, options: StorageDestinationOptions) {
     this.#store = store
@@ -130,6 +131,7 @@ class Destination implements StorageDestination {
   }
 
   async close(): Promise<void> {
+    if (this.#isDiskFull && this.#committed === undefined) await this.#layers.withdraw().catch(() => undefined)
     await this.#layers.discard()
   }
 
@@ -201,7 +203,9 @@ class Destination implements StorageDestination {
       if (errorCode(error) === 'LAYER_PARENT_GONE') {
         throw new TpodError('BLOBS_GONE', `store ${this.#shownAs}: layers that were there were deleted meanwhile`, { cause: error, remedy: 'try again' })
       }
-      if (!isDiskFull(error) || errorCode(error) === 'DISK_FULL') throw error
+      if (!isDiskFull(error)) throw error
+      this.#isDiskFull = true
+      if (errorCode(error) === 'DISK_FULL') throw error
       throw new TpodError('DISK_FULL', `store ${this.#shownAs}: no space left on the store's file system`, { cause: error, remedy: 'free space (rmi, rm), or use another --root' })
     }
   }

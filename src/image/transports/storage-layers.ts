@@ -22,6 +22,8 @@ export class StoredLayers {
   /** By their place: layers that came before the config, which docker's schema 1 lets be computed from them only. */
   readonly #early = new Map<number, StagedLayer>()
   #commits: Promise<void> = Promise.resolve()
+  /** Ids of layers that were not there before. */
+  readonly #added: string[] = []
   /** A parent vanished under us: nothing is committed any more before all is asked for again. */
   #gone: unknown
 
@@ -109,6 +111,15 @@ export class StoredLayers {
     await Promise.all([...this.#states.map(({ staged }) => staged), ...this.#early.values()].map((staged) => staged?.discard()))
   }
 
+  /** Takes back what it put into the store, where nobody has come to use it since: on a full disk that is in the way. */
+  async withdraw(): Promise<void> {
+    await this.discard()
+    const ids = this.#added.splice(0)
+    if (ids.length === 0) return
+    await this.#store.deleteUnusedLayers(ids)
+    unmarkNewLayers(this.#store, ids)
+  }
+
   #stateOf({ layerIndex }: BlobToStore): LayerState {
     const state = layerIndex === undefined ? undefined : this.#states[layerIndex]
     if (state !== undefined) return state
@@ -137,6 +148,7 @@ export class StoredLayers {
       return
     }
     state.isThere = true
+    this.#added.push(state.id)
     const { blobDigest } = state.staged!
     await state.staged!.discard()
     delete state.staged

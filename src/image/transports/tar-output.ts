@@ -1,11 +1,11 @@
 /** An archive being written: to a file that appears whole at the end, or straight into a pipe. */
 import { closeSync, constants, fchmodSync, fdatasync, ftruncateSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
-import { randomBytes } from 'node:crypto'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { formatMemberHeader } from '../../archive/tar-write.ts'
 import type { TarMember } from '../../archive/tar-write.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { createTemporaryFile, sweepTemporaryFiles } from '../../host/fs/temporary.ts'
 import { describeErrno } from './file-set.ts'
 import { descriptorTarget, PieceWriter } from '../../archive/piece-writer.ts'
 import type { PieceTarget } from '../../archive/piece-writer.ts'
@@ -179,12 +179,12 @@ export class TarOutput {
 function openTarget(path: string): OutputTarget {
   if (path === '/dev/stdout') return { kind: 'stream', path, fd: 1 }
   const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? true
-  const { O_RDWR, O_WRONLY, O_CREAT, O_EXCL } = constants
   try {
     // What these lead to is the caller's, and may be a file he goes on writing to.
-    if (!isFile || /^\/(?:dev|proc)\//.test(path)) return { kind: 'stream', path, fd: openSync(path, O_WRONLY) }
-    const temporary = `${dirname(path)}/.tmp-archive-${randomBytes(8).toString('hex')}`
-    return { kind: 'file', path, temporary, fd: openSync(temporary, O_RDWR | O_CREAT | O_EXCL, 0o600) }
+    if (!isFile || /^\/(?:dev|proc)\//.test(path)) return { kind: 'stream', path, fd: openSync(path, constants.O_WRONLY) }
+    sweepTemporaryFiles(dirname(path))
+    const { fd, path: temporary } = createTemporaryFile(dirname(path), 'archive', 0o600)
+    return { kind: 'file', path, temporary, fd }
   } catch (cause) {
     throw new TpodError('NO_SUCH_IMAGE_PATH', `create ${path}: ${describeErrno(cause)}`, { cause })
   }

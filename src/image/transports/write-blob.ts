@@ -1,8 +1,10 @@
 /** A blob written as a file: under a temporary name until it is whole and on the disk. */
-import { closeSync, constants, fchmodSync, fdatasync, openSync, renameSync, unlinkSync } from 'node:fs'
-import { createHash, randomBytes } from 'node:crypto'
+import { closeSync, fdatasync, renameSync, unlinkSync } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { TpodError, throwIfAborted } from '../../errors/tpod-error.ts'
+import { createTemporaryFile } from '../../host/fs/temporary.ts'
+import type { TemporaryFile } from '../../host/fs/temporary.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import type { BlobToStore, StoredBlob } from '../types.ts'
 import { descriptorTarget, PieceWriter } from '../../archive/piece-writer.ts'
@@ -12,11 +14,11 @@ const syncData = promisify(fdatasync)
 
 /**
  * Reads `bytes` to the end and leaves them in `pathOf(digest)`, 0644. The digest is the caller's where it gave one (its
- * stream verifies it), else it is computed. On failure nothing stays; a kill leaves `.tmp-…` in `directory`.
+ * stream verifies it), else it is computed. On failure nothing stays; a kill leaves a file
+ * in `directory` for sweepTemporaryFiles, whose file system must be that of `pathOf`.
  */
 export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore, directory: string, pathOf: (digest: string) => string): Promise<StoredBlob> {
-  const temporary = `${directory}/.tmp-blob-${randomBytes(8).toString('hex')}`
-  const fd = openBlobFile(temporary, directory)
+  const { fd, path: temporary } = openBlobFile(directory)
   try {
     const stored = await writeAll(fd, bytes, blob)
     await syncData(fd)
@@ -43,13 +45,9 @@ async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, { digest, 
   return { digest: hash === undefined ? parseDigest(digest, 'store blob') : `sha256:${hash.digest('hex')}`, sizeBytes: writer.written }
 }
 
-function openBlobFile(temporary: string, directory: string): number {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+function openBlobFile(directory: string): TemporaryFile {
   try {
-    const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644)
-    // Whatever the umask.
-    fchmodSync(fd, 0o644)
-    return fd
+    return createTemporaryFile(directory, 'blob', 0o644)
   } catch (error) {
     throw explainWrite(error, directory)
   }

@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { createTemporaryDirectory } from '../../host/fs/temporary.ts'
 import { ownEnvironment } from '../../host/process/self.ts'
 import { runCommand } from '../../host/process/run.ts'
 import type { RunResult } from '../../host/process/run.ts'
@@ -42,8 +43,7 @@ const timeoutMs = 60_000
 
 /** Imports each of `keys` (armored or binary, one or more public keys). Throws GPG_FAILED, HELPER_MISSING. The caller closes it. */
 export async function openGpgKeyring(keys: readonly Uint8Array[], options: GpgOptions = {}): Promise<GpgKeyring> {
-  const home = await mkdtemp(join(options.temporaryDirectory ?? '/var/tmp', 'tpod-gpg-'))
-  const close = async (): Promise<void> => rm(home, { recursive: true, force: true })
+  const { path: home, remove: close } = await createTemporaryDirectory(options.temporaryDirectory ?? '/var/tmp', 'gpg')
   try {
     const fingerprints: string[] = []
     for (const key of keys) fingerprints.push(...await importKeys(home, key, options))
@@ -56,27 +56,27 @@ export async function openGpgKeyring(keys: readonly Uint8Array[], options: GpgOp
 
 /** What stands in a message and which key claims to have made it, verified by nobody: for showing alone. Throws a plain Error. */
 export async function readUnverified(message: Uint8Array, options: GpgOptions = {}): Promise<{ payload: Uint8Array; keyId: string }> {
-  const home = await mkdtemp(join(options.temporaryDirectory ?? '/var/tmp', 'tpod-gpg-'))
+  const { path: home, remove } = await createTemporaryDirectory(options.temporaryDirectory ?? '/var/tmp', 'gpg')
   try {
     const { statuses, payload } = await runVerify(home, message, options)
     const keyId = statuses.find(({ keyword }) => keyword === 'ERRSIG')?.words[0]
     if (keyId === undefined || payload === undefined) throw new Error('not an OpenPGP signed message')
     return { payload, keyId }
   } finally {
-    await rm(home, { recursive: true, force: true })
+    await remove()
   }
 }
 
 /** Mail addresses, else names, of the keys in a file, whether they are good or not: for showing alone. [] where there are none. */
 export async function listKeyOwners(key: Uint8Array, options: GpgOptions = {}): Promise<string[]> {
-  const home = await mkdtemp(join(options.temporaryDirectory ?? '/var/tmp', 'tpod-gpg-'))
+  const { path: home, remove } = await createTemporaryDirectory(options.temporaryDirectory ?? '/var/tmp', 'gpg')
   try {
     const { stdout } = await runGpg(home, ['--with-colons', '--show-keys'], key, options)
     const names = stdout.toString('utf8').split('\n').filter((line) => /^(?:uid|pub):/.test(line)).map((line) => line.split(':')[9] ?? '')
     // gpg writes a colon in a name as \x3a.
     return names.filter((name) => name !== '').map((name) => (/<([^>]*)>/.exec(name)?.[1] ?? name).replaceAll('\\x3a', ':'))
   } finally {
-    await rm(home, { recursive: true, force: true })
+    await remove()
   }
 }
 

@@ -1,7 +1,8 @@
 /** Making simple signatures with the user's own gpg: its keys, its agent, its options. */
-import { chmod, mkdtemp, readlink, rm, writeFile } from 'node:fs/promises'
+import { readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { createTemporaryDirectory } from '../../host/fs/temporary.ts'
 import { runCommand } from '../../host/process/run.ts'
 import { formatReference } from '../../oci/reference.ts'
 import type { Signer } from '../types.ts'
@@ -40,9 +41,8 @@ export function gpgSigner(options: GpgSignerOptions): Signer {
 }
 
 async function signMessage(payload: Uint8Array, options: GpgSignerOptions): Promise<Uint8Array> {
-  const directory = await mkdtemp(join(options.temporaryDirectory ?? '/var/tmp', 'tpod-sign-'))
+  const { path: directory, remove } = await createTemporaryDirectory(options.temporaryDirectory ?? '/var/tmp', 'sign')
   try {
-    await chmod(directory, 0o700)
     const path = join(directory, 'payload')
     await writeFile(path, payload)
     const { passphrase } = options
@@ -60,7 +60,7 @@ async function signMessage(payload: Uint8Array, options: GpgSignerOptions): Prom
     }
     return result.stdout
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    await remove()
   }
 }
 

@@ -2,10 +2,11 @@
  * Signatures kept beside a registry, in a directory or on a web server: BASE/REPOSITORY@sha256=HEX/signature-1, -2, …
  * until one is missing (containers/image's docs/signature-protocols.md).
  */
-import { randomUUID } from 'node:crypto'
+import { closeSync, fdatasyncSync, writeSync } from 'node:fs'
 import { link, mkdir, open, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
+import { createTemporaryFile, sweepTemporaryFiles } from '../../host/fs/temporary.ts'
 import { writeFileAtomic } from '../../host/fs/write-file-atomic.ts'
 import { digestHex, parseDigest } from '../../oci/digest.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
@@ -62,16 +63,20 @@ export async function appendToLookaside(base: string, reference: QualifiedRefere
       if (number === 1) await mkdir(dirname(path), { recursive: true, mode: 0o755 })
       if (number > maxSignatures) throw new TpodError('LOOKASIDE_FAILED', `write signature to ${path}: there are ${maxSignatures} already`)
       if ((await readSignatureFile(path)) !== undefined) continue
-      const temporary = `${path}.${randomUUID()}`
+      sweepTemporaryFiles(dirname(path))
+      const temporary = createTemporaryFile(dirname(path), 'signature', 0o644)
       try {
-        await writeFileAtomic(temporary, encodeSignatureBlob(signature), { mode: 0o644 })
+        const bytes = encodeSignatureBlob(signature)
+        for (let done = 0; done < bytes.length; ) done += writeSync(temporary.fd, bytes, done)
+        fdatasyncSync(temporary.fd)
         // Unlike a rename, a link replaces nothing.
-        await link(temporary, path)
+        await link(temporary.path, path)
         return path
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw error
       } finally {
-        await unlink(temporary).catch(() => {})
+        await unlink(temporary.path).catch(() => {})
+        closeSync(temporary.fd)
       }
     }
   } catch (cause) {

@@ -61,18 +61,23 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
   const removeContainers = async ({ id: imageId }: { id: string }): Promise<void> => {
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
   }
+  const temporaryDirectory = engine.options.hostEnv['TMPDIR'] || '/var/tmp'
   const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
-  const partialBlobBytes = options.dryRun !== true && (options.filters ?? []).length === 0 ? await pruneInterruptedPulls(engine) : 0
+  const partialBlobBytes = options.dryRun !== true && (options.filters ?? []).length === 0 ? await pruneInterruptedPulls(engine, temporaryDirectory) : 0
   if (buildCache !== true) return { images, partialBlobBytes }
   const { pruneBuildCache } = await import('./build-cache.ts')
-  const cache = await pruneBuildCache(engine.options.hostEnv['TMPDIR'] || '/var/tmp', { dryRun: options.dryRun ?? false })
+  const cache = await pruneBuildCache(temporaryDirectory, { dryRun: options.dryRun ?? false })
   return { images, partialBlobBytes, ...(cache === undefined ? {} : { buildCache: cache }) }
 }
 
 /** No image, so nothing that is listed: what crashes and pulls that nobody repeated have left. Gives bytes of partial blobs. */
-async function pruneInterruptedPulls({ store }: Engine): Promise<number> {
-  const [{ prunePartialBlobs }, { pruneOrphanLayers }, { pruneLayerForms }] = await Promise.all([import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts'), import('../../image/layer-forms.ts')])
+async function pruneInterruptedPulls({ store }: Engine, temporaryDirectory: string): Promise<number> {
+  const [{ prunePartialBlobs }, { pruneOrphanLayers }, { pruneLayerForms }, { sweepTemporaryDirectories }] = await Promise.all([
+    import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts'), import('../../image/layer-forms.ts'), import('../../host/fs/temporary.ts'),
+  ])
   await store.recover()
+  // Where a manifest push --add-compression was killed lie whole images.
+  for (const directory of new Set([temporaryDirectory, '/var/tmp'])) await sweepTemporaryDirectories(directory)
   await pruneOrphanLayers(store)
   await pruneLayerForms(store)
   return prunePartialBlobs(store, { olderThanMs: 0 })

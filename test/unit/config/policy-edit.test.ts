@@ -22,7 +22,7 @@ test('rules are added and replaced; the rest stays', async () => {
   await setPolicyRule(path, { scope: 'a.b', type: 'insecureAcceptAnything', keyFiles: [] })
   assert.deepEqual((read() as { transports: { docker: object } }).transports.docker, { 'a.a/x:1': [{ type: 'sigstoreSigned', keyPath: '/k3' }], 'a.b': [{ type: 'insecureAcceptAnything' }] })
   assert.equal(statSync(path).mode & 0o777, 0o644)
-  assert.deepEqual(readdirSync(join(root, 'new')), ['policy.json'])
+  assert.deepEqual(readdirSync(join(root, 'new')), ['.policy.json.lock', 'policy.json'])
 })
 
 test('a scope that another transport has is changed there; a link stays a link', async () => {
@@ -44,4 +44,13 @@ test('keys must fit the type, and a broken file stays as it is', async () => {
     await assert.rejects(setPolicyRule(broken, { scope: 'x.y', type: 'reject', keyFiles: [] }), { code: 'POLICY_INVALID' })
     assert.equal(readFileSync(broken, 'utf8'), text)
   }
+})
+
+test('several at once: each rule is in the file', async () => {
+  const path = join(root, 'several/policy.json')
+  await setPolicyRule(path, { scope: 'default', type: 'accept', keyFiles: [] })
+  const scopes = Array.from({ length: 8 }, (_, number) => `example.com/${number}`)
+  await Promise.all(scopes.map((scope) => setPolicyRule(path, { scope, type: 'reject', keyFiles: [] })))
+  const { transports } = JSON.parse(readFileSync(path, 'utf8')) as { transports: { docker: Record<string, unknown> } }
+  for (const scope of scopes) assert.ok(scope in transports.docker, `${scope} is in the file`)
 })
