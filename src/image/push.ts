@@ -33,21 +33,12 @@ export interface PushedImage {
 export async function pushImage(context: ImageContext, name: string, destination: string | undefined, options: PushOptions = {}): Promise<PushedImage> {
   const local = await getLocalImage(context.store, context.registries, localName(name))
   if (isManifestList(local.image)) return pushList(context, local, destination, options)
-  const { format, compression, removeSignatures, signers, parallelLayers, ...endpoint } = options
+  const { endpoint, copy } = splitOptions(options)
   const target = destinationName(local, destination)
   const source = storageImageSource(context.store, local.image, local.isById ? {} : await parseStorageReference(context.store, local.resolvedName))
   const opened = await openDestination(context, target, { ...endpoint, ...archiveTags(local, target) })
   try {
-    const { manifest } = await copyImage(context, source, opened, {
-      ...(format === undefined ? {} : { format }),
-      ...(compression === undefined ? {} : { compression }),
-      ...(removeSignatures === undefined ? {} : { removeSignatures }),
-      ...(signers === undefined ? {} : { signers }),
-      ...(parallelLayers === undefined ? {} : { parallelLayers }),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-      policy: await context.policy(),
-    })
+    const { manifest } = await copyImage(context, source, opened, { ...copy, policy: await context.policy() })
     return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
   } finally {
     await Promise.all([opened.close(), source.close()])
@@ -56,19 +47,23 @@ export async function pushImage(context: ImageContext, name: string, destination
 
 async function pushList(context: ImageContext, local: LocalImage, destination: string | undefined, options: PushOptions): Promise<PushedImage> {
   const [{ getStoredList }, { pushStoredList }] = await Promise.all([import('./manifest-list/stored-list.ts'), import('./manifest-list/push-list.ts')])
-  const { format, compression, removeSignatures, signers, parallelLayers, ...endpoint } = options
+  const { endpoint, copy } = splitOptions(options)
   const target = destinationName(local, destination)
-  const { manifest } = await pushStoredList(context, await getStoredList(context.store, context.registries, local.image.id), target, {
-    endpoint,
+  const { manifest } = await pushStoredList(context, await getStoredList(context.store, context.registries, local.image.id), target, { endpoint, ...copy })
+  return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
+}
+
+function splitOptions({ format, compression, removeSignatures, signers, parallelLayers, ...endpoint }: PushOptions): { endpoint: EndpointOptions; copy: CopyOptions } {
+  const copy = {
     ...(format === undefined ? {} : { format }),
     ...(compression === undefined ? {} : { compression }),
     ...(removeSignatures === undefined ? {} : { removeSignatures }),
     ...(signers === undefined ? {} : { signers }),
     ...(parallelLayers === undefined ? {} : { parallelLayers }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
-  })
-  return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
+    ...(endpoint.signal === undefined ? {} : { signal: endpoint.signal }),
+    ...(endpoint.onProgress === undefined ? {} : { onProgress: endpoint.onProgress }),
+  }
+  return { endpoint, copy }
 }
 
 /** The source may be written with its transport. */

@@ -20,8 +20,8 @@ before(() => {
 after(() => host.dispose())
 
 /** The indented block of README that follows the heading. */
-function readmeExample(): string {
-  const section = readFileSync(join(projectRoot, 'README.md'), 'utf8').split('## From Node\n')[1]?.split('\n## ')[0] ?? ''
+function readmeExample(heading: string): string {
+  const section = readFileSync(join(projectRoot, 'README.md'), 'utf8').split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
   return section.split('\n').filter((line) => line.startsWith('    ') || line === '').map((line) => line.slice(4)).join('\n').trim()
 }
 
@@ -31,13 +31,21 @@ function runProgram(name: string, text: string, env: Record<string, string> = {}
 }
 
 test('README\'s example compiles and runs', () => {
-  const example = readmeExample()
+  const example = readmeExample('From Node')
   assert.match(example, /from 'tpod'/)
   writeFileSync(join(project, 'example.ts'), example)
   const flags = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', 'node', '--exactOptionalPropertyTypes']
   expectOk(['tsc'], host.run(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), ...flags, join(project, 'example.ts')], { cwd: project }))
   const { code, stdout, stderr } = runProgram('example.mjs', example)
   assert.deepEqual({ code, stdout }, { code: 0, stdout: 'hello\n0 0\n' }, stderr)
+})
+
+test('README\'s example about images compiles', () => {
+  const example = readmeExample('Images from Node')
+  assert.match(example, /openTransports/)
+  writeFileSync(join(project, 'images.ts'), example)
+  const flags = ['--noEmit', '--strict', '--target', 'es2024', '--module', 'nodenext', '--types', 'node', '--exactOptionalPropertyTypes']
+  expectOk(['tsc'], host.run(process.execPath, [join(projectRoot, 'node_modules/typescript/bin/tsc'), ...flags, join(project, 'images.ts')], { cwd: project }))
 })
 
 test('a wrong request does not compile', () => {
