@@ -177,9 +177,11 @@ describe('save', () => {
   test('killed at any moment, it leaves no archive', async () => {
     for (const delayMs of [20, 60, 100, 140]) {
       const child = spawn(tpodPath, [...host.storeFlags(), 'save', '-q', '-o', path('killed.tar'), name], { env: host.env, stdio: 'ignore' })
+      // Listened for from the start: it may be done before it is killed.
+      const ended = new Promise((resolve) => child.on('close', resolve))
       await new Promise((resolve) => setTimeout(resolve, delayMs))
       child.kill('SIGKILL')
-      await new Promise((resolve) => child.on('close', resolve))
+      await ended
       if (!existsSync(path('killed.tar'))) continue
       assert.deepEqual(manifestJson(path('killed.tar')).map(({ RepoTags }) => RepoTags), [[name]])
       rmSync(path('killed.tar'))
