@@ -63,5 +63,6 @@ export function formatHumanDuration(milliseconds: number): string {
   if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`
   if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`
   if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`
-  return `${Math.floor(milliseconds / 3_600_000 / 24 / 365)} years`
+  // Go's longest duration: what has no date is as old as that.
+  return `${Math.min(292, Math.floor(milliseconds / 3_600_000 / 24 / 365))} years`
 }

@@ -47,6 +47,7 @@ test('ages in words', () => {
     [70 * day, '2 months'], [800 * day, '2 years'],
   ]
   for (const [age, words] of ages) assert.equal(formatHumanDuration(age), words)
+  assert.equal(formatHumanDuration(2026 * 365 * 86_400_000), '292 years', 'an image without a date, as podman shows it')
 })
 
 test('columns as tabwriter sets them', () => {
