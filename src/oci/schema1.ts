@@ -55,7 +55,11 @@ function looksLikeSchema1(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes('"signatures"')
 }
 
-/** What the JWS of a signed manifest covers: the document as it was before signatures were put into it. */
+/**
+ * What the JWS of a signed manifest covers: the document as it was before signatures were put into it. Beside them the
+ * document must say the same: else it would be known by the digest of a manifest whose bytes it merely begins with, and
+ * mean what stands behind them. Throws BAD_MANIFEST.
+ */
 export function signedPayload(bytes: Uint8Array, json: JsonObject | undefined = parseObject(bytes)): Uint8Array {
   const signatures = json?.signatures
   if (!Array.isArray(signatures) || signatures.length === 0 || signatures.length > 100) throw bad('no signatures')
@@ -71,7 +75,11 @@ export function signedPayload(bytes: Uint8Array, json: JsonObject | undefined = 
     tail = ownTail
   }
   if (length > bytes.length) throw bad('a signature for a longer document')
-  return Buffer.concat([bytes.subarray(0, length), tail])
+  const payload = Buffer.concat([bytes.subarray(0, length), tail])
+  const signed = parseObject(payload)
+  const { signatures: _signatures, ...rest } = json ?? {}
+  if (signed === undefined || JSON.stringify(signed) !== JSON.stringify(rest)) throw bad('it says something else than what is signed in it')
+  return payload
 }
 
 /** Throws BAD_MANIFEST and BAD_DIGEST. Repeated entries of one id are dropped, as docker and containers/image do. */
