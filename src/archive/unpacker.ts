@@ -290,7 +290,7 @@ function describeFailure(error: unknown, entry: TarEntry): Error {
   const isFull = code === 'ENOSPC' || code === 'EDQUOT'
   return new TpodError(isFull ? 'NO_SPACE' : 'UNPACK_FAILED', `unpack ${toDisplay(entry.name)}: ${errorMessage(error)}`, {
     cause: error,
-    ...(isFull ? { remedy: 'free space on the storage: tpod system prune' } : {}),
+    ...(isFull ? { remedy: 'free space where the store is: tpod rmi, tpod image prune' } : {}),
   })
 }
 

@@ -3,7 +3,7 @@
  * next run, after kill -9 too. One file per digest in ROOT/tpod/partial-blobs, under a lock of whoever fetches the blob;
  * a second process fetches for itself instead of waiting. The bytes count for nothing until the whole blob has its digest.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statfsSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { errorCode, throwIfAborted } from '../errors/tpod-error.ts'
 import { LockType, native } from '../host/native/native.ts'
 import { digestHex, parseDigest } from '../oci/digest.ts'
@@ -101,6 +101,11 @@ async function* readResuming(directory: string, files: Map<string, PartialFile>,
   files.get(digest)?.close()
   const file = openIn(directory, digest)
   if (file === undefined) return yield* source.getBlob(digest, options)
+  // Kept bytes must not take the space that the layer itself needs.
+  if (file.keptBytes === 0 && isScarce(directory, sizeBytes)) {
+    file.close()
+    return yield* source.getBlob(digest, options)
+  }
   files.set(digest, file)
   if (file.keptBytes > sizeBytes) file.truncate(0)
   for (let position = 0; position < file.keptBytes; ) {
@@ -114,6 +119,12 @@ async function* readResuming(directory: string, files: Map<string, PartialFile>,
     file.append(chunk)
     yield chunk
   }
+}
+
+/** Other layers come at the same time, and all unpack to more than they have come as. */
+function isScarce(directory: string, sizeBytes: number): boolean {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize < 6 * sizeBytes
 }
 
 function openIn(directory: string, digest: string): PartialFile | undefined {

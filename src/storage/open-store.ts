@@ -131,7 +131,10 @@ class OverlayStore implements Store {
 
   async putImage(image: NewImage): Promise<ImageRecord> {
     const { putImageRecord } = await import('./image-writes.ts')
-    return putImageRecord(this.#context, image)
+    const record = await putImageRecord(this.#context, image)
+    const { keepReserve } = await import('./reserve.ts')
+    keepReserve(this.#context.paths)
+    return record
   }
 
   async changeImageNames(imageId: string, mode: 'set' | 'add' | 'remove', names: readonly string[]): Promise<ImageRecord> {
@@ -141,12 +144,14 @@ class OverlayStore implements Store {
 
   async deleteImage(imageId: string): Promise<DeletedImage> {
     const { deleteImageRecord } = await import('./delete-image.ts')
-    return deleteImageRecord(this.#context, imageId)
+    const { withReserve } = await import('./reserve.ts')
+    return withReserve(this.#context.paths, () => deleteImageRecord(this.#context, imageId))
   }
 
   async deleteUnusedLayers(layerIds: readonly string[]): Promise<string[]> {
     const { deleteUnusedLayers } = await import('./delete-layers.ts')
-    return deleteUnusedLayers(this.#context, layerIds)
+    const { withReserve } = await import('./reserve.ts')
+    return withReserve(this.#context.paths, () => deleteUnusedLayers(this.#context, layerIds))
   }
 
   async *readLayerTar(layerId: string): AsyncGenerator<Uint8Array> {

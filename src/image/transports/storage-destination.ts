@@ -11,7 +11,7 @@ import { encodeSignatureBlob } from '../trust/signature-blob.ts'
 import type { BlobToStore, EndpointOptions, ImageDestination, RawManifest, Signature, StoredBlob, TransportContext } from '../types.ts'
 import { describeStored, openStoreOf, storageIdentity } from './storage-reference.ts'
 import type { StorageReference } from './storage-reference.ts'
-import { isDiskFull, StoredLayers } from './storage-layers.ts'
+import { diskFullError, StoredLayers } from './storage-layers.ts'
 import { parseMetadata } from './storage-signatures.ts'
 
 export interface StorageDestination extends ImageDestination {
@@ -84,7 +84,7 @@ class Destination implements StorageDestination {
   }
 
   async reuseBlob(blob: BlobToStore): Promise<StoredBlob | undefined> {
-    if (blob.kind === 'layer') return this.#layers.reuse(blob)
+    if (blob.kind === 'layer') return this.#guarded(() => this.#layers.reuse(blob))
     const { digest } = blob
     if (digest === undefined) return undefined
     const bytes = this.#configs.get(digest) ?? await this.#storedConfig(digest)
@@ -112,7 +112,11 @@ class Destination implements StorageDestination {
   }
 
   async commit({ topLevel }: { topLevel?: RawManifest } = {}): Promise<void> {
-    this.#committed = await this.#guarded(async () => {
+    this.#committed = await this.#guarded(() => this.#commitAll(topLevel))
+  }
+
+  async #commitAll(topLevel: RawManifest | undefined): Promise<CommittedImage> {
+    try {
       const raw = this.#manifest
       if (raw === undefined) throw new Error('commit: no manifest was put')
       const manifest = parseManifest(raw.bytes, raw.mediaType, this.#shownAs)
@@ -121,8 +125,10 @@ class Destination implements StorageDestination {
       const config = this.#configs.get(manifest.config.digest)
       if (config === undefined) throw new TpodError('BAD_MANIFEST', `store ${this.#shownAs}: its config ${manifest.config.digest} did not come`)
       const top = await this.#layers.commitAll(manifest.layers.length)
-      return this.#putImage({ raw, topLevel: topLevel?.digest === raw.digest ? undefined : topLevel, configDigest: manifest.config.digest, config, top })
-    })
+      return await this.#putImage({ raw, topLevel: topLevel?.digest === raw.digest ? undefined : topLevel, configDigest: manifest.config.digest, config, top })
+    } catch (error) {
+      throw diskFullError(error, `store ${this.#shownAs}`, this.#store) ?? error
+    }
   }
 
   result(): CommittedImage {
@@ -203,10 +209,8 @@ class Destination implements StorageDestination {
       if (errorCode(error) === 'LAYER_PARENT_GONE') {
         throw new TpodError('BLOBS_GONE', `store ${this.#shownAs}: layers that were there were deleted meanwhile`, { cause: error, remedy: 'try again' })
       }
-      if (!isDiskFull(error)) throw error
-      this.#isDiskFull = true
-      if (errorCode(error) === 'DISK_FULL') throw error
-      throw new TpodError('DISK_FULL', `store ${this.#shownAs}: no space left on the store's file system`, { cause: error, remedy: 'free space (rmi, rm), or use another --root' })
+      this.#isDiskFull ||= errorCode(error) === 'DISK_FULL'
+      throw error
     }
   }
 }

@@ -74,7 +74,8 @@ export class StoredLayers {
         ...(blob.signal === undefined ? {} : { signal: blob.signal }),
       })
     } catch (error) {
-      throw explain(transfer.failure() ?? error, what)
+      // The disk that a source finds full is another one.
+      throw transfer.failure() === undefined ? diskFullError(error, what, this.#store) ?? explain(error, what) : explain(transfer.failure(), what)
     }
     if (state === undefined) {
       this.#early.set(blob.layerIndex!, staged)
@@ -86,7 +87,9 @@ export class StoredLayers {
     }
     await state.staged?.discard()
     state.staged = staged
-    await this.#commitReady()
+    await this.#commitReady().catch((error: unknown) => {
+      throw diskFullError(error, what, this.#store) ?? error
+    })
     return { digest: staged.blobDigest, sizeBytes: staged.blobSizeBytes }
   }
 
@@ -167,7 +170,9 @@ export class StoredLayers {
       state.staged = staged
     } catch (error) {
       // Damaged, without its tar-split, or just being deleted: the bytes come from outside then.
-      if (blob.signal?.aborted === true || isDiskFull(error)) throw error
+      if (blob.signal?.aborted === true) throw error
+      const full = diskFullError(error, `store ${this.#shownAs}: layer ${state.diffId.slice(7, 19)}`, this.#store)
+      if (full !== undefined) throw full
       return false
     }
     await this.#commitReady()
@@ -190,17 +195,22 @@ function watch(source: AsyncIterable<Uint8Array>): { bytes: AsyncIterable<Uint8A
 }
 
 function explain(error: unknown, what: string): unknown {
-  if (isDiskFull(error)) return new TpodError('DISK_FULL', `${what}: no space left on the store's file system`, { cause: error, remedy: 'free space (rmi, rm), or use another --root' })
   if (error instanceof TpodError && error.code.startsWith('ARCHIVE_')) {
     return new TpodError(error.code, `${what}: corrupt or invalid: ${errorMessage(error)}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
   }
   return error
 }
 
-export function isDiskFull(error: unknown): boolean {
+/** Undefined for other errors. `error`: of writing to the store. */
+export function diskFullError(error: unknown, what: string, store: Store): TpodError | undefined {
+  if (!isDiskFull(error)) return undefined
+  return new TpodError('DISK_FULL', `${what}: no space left on device: the file system of ${store.graphRoot} is full`, { cause: error, remedy: 'free space (tpod rmi, tpod image prune), or use another --root' })
+}
+
+function isDiskFull(error: unknown): boolean {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth++) {
     const code = errorCode(cause)
-    if (code === 'ENOSPC' || code === 'EDQUOT') return true
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'NO_SPACE') return true
   }
   return false
 }

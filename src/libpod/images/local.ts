@@ -62,8 +62,9 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
   }
   const temporaryDirectory = engine.options.hostEnv['TMPDIR'] || '/var/tmp'
-  const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
+  // First: on a full disk the rest may need the space.
   const partialBlobBytes = options.dryRun !== true && (options.filters ?? []).length === 0 ? await pruneInterruptedPulls(engine, temporaryDirectory) : 0
+  const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
   if (buildCache !== true) return { images, partialBlobBytes }
   const { pruneBuildCache } = await import('./build-cache.ts')
   const cache = await pruneBuildCache(temporaryDirectory, { dryRun: options.dryRun ?? false })
@@ -75,12 +76,13 @@ async function pruneInterruptedPulls({ store }: Engine, temporaryDirectory: stri
   const [{ prunePartialBlobs }, { pruneOrphanLayers }, { pruneLayerForms }, { sweepTemporaryDirectories }] = await Promise.all([
     import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts'), import('../../image/layer-forms.ts'), import('../../host/fs/temporary.ts'),
   ])
+  const freed = await prunePartialBlobs(store, { olderThanMs: 0 })
   await store.recover()
   // Where a manifest push --add-compression was killed lie whole images.
   for (const directory of new Set([temporaryDirectory, '/var/tmp'])) await sweepTemporaryDirectories(directory)
   await pruneOrphanLayers(store)
   await pruneLayerForms(store)
-  return prunePartialBlobs(store, { olderThanMs: 0 })
+  return freed
 }
 
 export type DiffKind = 'image' | 'container' | 'any'
