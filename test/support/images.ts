@@ -1,4 +1,5 @@
 /** Images for tests beyond busybox: several layers with the things that break naive tools. */
+import { randomFillSync } from 'node:crypto'
 import { chmodSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectOk, type TestHost } from './host.ts'
@@ -35,4 +36,15 @@ export function registryLayers(host: TestHost, reference: string): string[] {
   const raw = expectOk(['skopeo inspect'], host.run('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${reference}`]))
   const manifest = JSON.parse(raw) as { layers: { digest: string }[] }
   return manifest.layers.map((layer) => layer.digest)
+}
+
+/** An image of busybox and `count` layers of incompressible bytes on it, which differ with each call. */
+export function buildRandomImage(host: TestHost, name: string, count: number, layerBytes: number): void {
+  host.importBusybox('localhost/random-base:latest')
+  const context = join(host.directory, `context-${name.replace(/\W/g, '-')}`)
+  mkdirSync(context, { recursive: true })
+  const numbers = Array.from({ length: count }, (_, index) => index)
+  for (const number of numbers) writeFileSync(join(context, `data-${number}`), randomFillSync(Buffer.allocUnsafe(layerBytes)))
+  writeFileSync(join(context, 'Containerfile'), `FROM localhost/random-base:latest\n${numbers.map((number) => `COPY data-${number} /data-${number}\n`).join('')}`)
+  host.podmanOk(['build', '-q', '--layers', '--network', 'none', '-t', name, context], { timeoutMs: 300_000 })
 }
