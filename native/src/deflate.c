@@ -20,9 +20,17 @@
 #define MAX_CODE_BITS 15
 #define MAX_LENGTH_CODE_BITS 7
 #define END_OF_BLOCK 256
-/* A stored block: header, padding and lengths; what a piece may need beyond its own size. */
 #define STORED_LIMIT 65535
+/* What a block may take beyond its own bytes when it is stored, in two parts if need be; with room to spare. */
+#define BLOCK_OVERHEAD 24
+#define INPUT_LIMIT (1 << 28)
 #define NOWHERE (-(1 << 30))
+
+_Static_assert(MAX_SEQUENCES * MIN_MATCH >= BLOCK_BYTES, "a block that is full of matches is no shorter than others: output_bound() counts on it");
+_Static_assert(5 * ((BLOCK_BYTES + MAX_MATCH) / STORED_LIMIT + 1) + 2 <= BLOCK_OVERHEAD, "stored blocks fit into output_bound()");
+_Static_assert(7 + MAX_CODE_BITS + 5 + MAX_CODE_BITS + 13 <= 64 && 7 + 3 * MAX_CODE_BITS <= 64, "the writer holds what is put between two flushes");
+_Static_assert(WINDOW - 1 <= UINT16_MAX && MAX_MATCH <= UINT16_MAX && LITERAL_SYMBOLS <= UINT16_MAX, "sequences and symbols fit their fields");
+_Static_assert((int64_t)INPUT_LIMIT - NOWHERE <= INT32_MAX && -NOWHERE > WINDOW, "NOWHERE is beyond the window of every place, and its distance an int32_t");
 
 typedef struct {
   uint32_t literals;
@@ -63,7 +71,8 @@ static uint8_t length_symbols[MAX_MATCH + 1];
 /* Of distance - 1 below 256, then of (distance - 1) / 128. */
 static uint8_t distance_symbols[512];
 
-static void make_tables(void) {
+/* Once, as the addon is loaded: a worker thread that loads it again must not write what compressions are reading. */
+__attribute__((constructor)) static void make_tables(void) {
   for (int symbol = 0; symbol < 29; symbol++) {
     int end = symbol == 28 ? MAX_MATCH : symbol == 27 ? MAX_MATCH - 1 : length_base[symbol + 1] - 1;
     for (int length = length_base[symbol]; length <= end; length++) length_symbols[length] = (uint8_t)symbol;
@@ -412,7 +421,7 @@ static uint64_t stored_bits(size_t length) {
 /* What compress_piece() may write at most. */
 static size_t output_bound(size_t length) {
   size_t blocks = length / (MAX_SEQUENCES * MIN_MATCH) + 2;
-  return length + blocks * 24 + 64;
+  return length + blocks * BLOCK_OVERHEAD + 64;
 }
 
 static size_t compress_piece(compressor *state, const uint8_t *base, size_t dictionary, size_t length, uint8_t *output) {
@@ -480,8 +489,8 @@ static napi_value deflate_piece(napi_env env, napi_callback_info info) {
   tp_bytes input, output;
   int64_t dictionary;
   if (!tp_args(env, info, 3, argv) || !tp_buffer(env, argv[0], &input) || !tp_int64(env, argv[1], &dictionary) || !tp_buffer(env, argv[2], &output)) return NULL;
-  if (dictionary < 0 || (uint64_t)dictionary > input.length || input.length > 1 << 28 || output.length < output_bound(input.length - (size_t)dictionary)) {
-    napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "deflatePiece: a dictionary longer than the input, or too small an output");
+  if (dictionary < 0 || (uint64_t)dictionary > input.length || input.length > INPUT_LIMIT || output.length < output_bound(input.length - (size_t)dictionary)) {
+    napi_throw_type_error(env, "ERR_INVALID_ARG_VALUE", "deflatePiece: a dictionary longer than the input, an input too long, or too small an output");
     return NULL;
   }
   deflate_job *job = calloc(1, sizeof *job);
@@ -507,7 +516,6 @@ static napi_value deflate_bound(napi_env env, napi_callback_info info) {
 }
 
 void tp_init_deflate(napi_env env, napi_value exports) {
-  make_tables();
   tp_export(env, exports, "deflatePiece", deflate_piece);
   tp_export(env, exports, "deflateBound", deflate_bound);
 }
