@@ -29,6 +29,8 @@ export interface ImageContextOptions {
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
   proxyEnv?: Readonly<Record<string, string | undefined>>
   userAgent?: string
+  /** Default /var/tmp. */
+  temporaryDirectory?: string
   /** Default: in the store. */
   uploadsDirectory?: string
 }
@@ -51,6 +53,7 @@ export function openImageContext(options: ImageContextOptions): ImageContext {
     ...(options.registriesDirectories === undefined ? {} : { registriesDirectories: options.registriesDirectories }),
     ...(options.lookasideDirectory === undefined ? {} : { lookasideDirectory: options.lookasideDirectory }),
     ...(options.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv }),
+    ...(options.temporaryDirectory === undefined ? {} : { temporaryDirectory: options.temporaryDirectory }),
     uploadsDirectory: options.uploadsDirectory ?? `${store.ownDirectory}/uploads`,
     userAgent: options.userAgent ?? 'tpod',
   }

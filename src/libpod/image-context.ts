@@ -43,8 +43,14 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
     certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
     proxyEnv: { ...engineEnvironment(engine), ...env },
     userAgent: engine.options.userAgent ?? 'tpod',
+    temporaryDirectory: temporaryDirectoryOf(engine),
   })
   return access.credentials === undefined ? context : { ...context, credentials: fixedCredentials(access.credentials) }
+}
+
+/** For what is large: as podman, TMPDIR or /var/tmp, as bulky data has no place in a memory file system. */
+export function temporaryDirectoryOf(engine: Engine): string {
+  return engine.options.hostEnv['TMPDIR'] || '/var/tmp'
 }
 
 /** `env` of containers.conf's [engine], where many set the proxy; the caller's own environment goes before it. */

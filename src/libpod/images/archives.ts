@@ -2,7 +2,6 @@
 import type { ImportOptions } from '../../image/import-image.ts'
 import type { LoadInput, LoadOptions } from '../../image/load.ts'
 import type { SaveOptions } from '../../image/save.ts'
-import type { ImageContext } from '../../image/types.ts'
 import type { Engine } from '../engine.ts'
 import { imageContext } from '../image-context.ts'
 
@@ -14,12 +13,12 @@ export interface PolicyChoice {
 /** Writes the images to `path`. */
 export async function saveImages(engine: Engine, names: readonly string[], path: string, { signaturePolicy, ...options }: SaveOptions & PolicyChoice = {}): Promise<void> {
   const { saveImages: save } = await import('../../image/save.ts')
-  await save(archiveContext(engine, signaturePolicy), names, path, options)
+  await save(imageContext(engine, { signaturePolicy }), names, path, options)
 }
 
 /** Names of what was loaded. An http(s) URL is fetched first. */
 export async function loadImages(engine: Engine, input: LoadInput, { signaturePolicy, ...options }: LoadOptions & PolicyChoice = {}): Promise<string[]> {
-  const context = archiveContext(engine, signaturePolicy)
+  const context = imageContext(engine, { signaturePolicy })
   const { loadImages: load } = await import('../../image/load.ts')
   if (typeof input !== 'string' || !/^https?:\/\//.test(input)) return load(context, input, options)
   const { downloadToFile } = await import('../../image/download.ts')
@@ -36,9 +35,5 @@ export interface ImportImageOptions extends Omit<ImportOptions, 'config'>, Polic
 export async function importImage(engine: Engine, source: string, { signaturePolicy, changes = [], ...options }: ImportImageOptions = {}): Promise<string> {
   const { importImage: importInto } = await import('../../image/import-image.ts')
   const { applyConfigChanges } = await import('../../image/config-changes.ts')
-  return importInto(archiveContext(engine, signaturePolicy), source, changes.length === 0 ? options : { ...options, config: applyConfigChanges(changes) })
-}
-
-function archiveContext(engine: Engine, signaturePolicy: string | undefined): ImageContext {
-  return { ...imageContext(engine, { signaturePolicy }), temporaryDirectory: engine.options.hostEnv['TMPDIR'] || '/var/tmp' }
+  return importInto(imageContext(engine, { signaturePolicy }), source, changes.length === 0 ? options : { ...options, config: applyConfigChanges(changes) })
 }

@@ -8,7 +8,7 @@ import type { Outcome } from '../../errors/outcome.ts'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import type { LayerChange } from '../../storage/types.ts'
 import type { Engine } from '../engine.ts'
-import { registriesOf } from '../image-context.ts'
+import { registriesOf, temporaryDirectoryOf } from '../image-context.ts'
 
 /** Newest step first. Throws NO_SUCH_IMAGE. */
 export async function imageHistory(engine: Engine, nameOrId: string): Promise<HistoryStep[]> {
@@ -61,7 +61,7 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
   const removeContainers = async ({ id: imageId }: { id: string }): Promise<void> => {
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
   }
-  const temporaryDirectory = engine.options.hostEnv['TMPDIR'] || '/var/tmp'
+  const temporaryDirectory = temporaryDirectoryOf(engine)
   // First: on a full disk the rest may need the space.
   const partialBlobBytes = options.dryRun !== true && (options.filters ?? []).length === 0 ? await pruneInterruptedPulls(engine, temporaryDirectory) : 0
   const images = await removeUnused(engine.store, registriesOf(engine), { ...prune, isExternalContainer, removeContainers })
