@@ -121,7 +121,7 @@ export abstract class BaseCommand extends Command {
         printLine((await renderObject(goFieldNames(value), format)).replace(/\n$/, ''))
       }
     }
-    return this.report(outcomes.filter(({ error }) => error !== undefined))
+    return this.report(outcomes.flatMap(({ input, error }) => (error === undefined ? [] : [{ input, error: inspectError(error) }])))
   }
 
   protected usageError(message: string): TpodError {
@@ -142,14 +142,19 @@ function mergeGlobals(before: SplitArgv, after: SplitArgv, own: FlagInput, globa
   return { ...values, debug: level === 'debug' || level === 'trace' || values['debug'] === true } as unknown as GlobalValues
 }
 
+/** What podman says of an object that is not there; its `inspect` has one exit status for all. */
+function inspectError(error: Error): Error {
+  if (!(error instanceof TpodError) || !error.code.startsWith('NO_SUCH_')) return error
+  return new TpodError(error.code, `inspecting object: ${error.message}`, { cause: error, ...(error.remedy === undefined ? {} : { remedy: error.remedy }) })
+}
+
 /** Assigns positionals to the declared args and checks their number. */
 function bindArgs(positionals: readonly string[], definitions: ArgInput, commandLine: string): Record<string, unknown> {
   const bound: Record<string, unknown> = {}
   const names = Object.keys(definitions)
   const required = names.filter((name) => definitions[name]?.required).length
-  if (positionals.length < required) {
-    throw new TpodError('USAGE', `requires at least ${required} arg(s), only received ${positionals.length}`)
-  }
+  const isOpen = names.some((name) => definitions[name]?.multiple)
+  if (positionals.length < required) throw new TpodError('USAGE', wrongCount(positionals.length, required, isOpen ? undefined : names.length))
   let at = 0
   for (const name of names) {
     if (definitions[name]?.multiple) {
@@ -158,8 +163,15 @@ function bindArgs(positionals: readonly string[], definitions: ArgInput, command
     } else if (at < positionals.length) bound[name] = positionals[at++]
   }
   if (at < positionals.length) {
-    const message = names.length === 0 ? `"${commandLine}" takes no arguments, got "${positionals[at]}"` : `accepts at most ${names.length} arg(s), received ${positionals.length}`
+    const message = names.length === 0 ? `"${commandLine}" takes no arguments, got "${positionals[at]}"` : wrongCount(positionals.length, required, names.length)
     throw new TpodError('USAGE', message)
   }
   return bound
+}
+
+/** What podman says of a wrong number of words. `most` is undefined where any number more may follow. */
+export function wrongCount(received: number, least: number, most: number | undefined): string {
+  if (most === undefined) return `requires at least ${least} arg(s), only received ${received}`
+  if (least === most) return `accepts ${most} arg(s), received ${received}`
+  return least === 0 ? `accepts at most ${most} arg(s), received ${received}` : `accepts between ${least} and ${most} arg(s), received ${received}`
 }

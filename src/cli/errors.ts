@@ -22,7 +22,8 @@ function oneLine(text: string): string {
 export function reportError(error: unknown, context: ErrorContext): number {
   if (context.program === 'skopeo') return reportAsSkopeo(error, context.debug)
   if (error instanceof TpodError) {
-    const lines = [`Error: ${oneLine(error.message)}`]
+    const lines = [`Error: ${oneLine(asCalled(error, context))}`]
+    if (error.code === 'UNKNOWN_COMMAND' && (context.program ?? 'tpod') !== 'tpod') lines.push(`Try '${parentCommand(error, context)} --help' for more information`)
     if (error.code === 'USAGE') lines.push(`See '${context.commandLine} --help'`)
     const remedy = error.remedy ?? remedyByCode[error.code]
     if (remedy && (context.program ?? 'tpod') === 'tpod') lines.push(`Hint: ${oneLine(remedy)}`)
@@ -36,6 +37,16 @@ export function reportError(error: unknown, context: ErrorContext): number {
   if (context.debug) lines.push(stackOf(error))
   writeError(lines.join('\n') + '\n')
   return ExitCode.engineFailure
+}
+
+/** The program's name of the moment in an error that quotes the command line. */
+function asCalled(error: TpodError, { program }: ErrorContext): string {
+  return error.code === 'UNKNOWN_COMMAND' ? error.message.replace('`tpod ', `\`${program ?? 'tpod'} `) : error.message
+}
+
+/** `podman image` of an unknown `podman image bogus`. */
+function parentCommand(error: TpodError, context: ErrorContext): string {
+  return (/`(.*) \S+`$/.exec(asCalled(error, context))?.[1] ?? context.program) as string
 }
 
 /** skopeo's own status is 1, whatever went wrong; an interrupted one says by which signal. */

@@ -12,7 +12,7 @@ export async function inspectObject(engine: Engine, name: string, type: string, 
       if (!notFoundCodes.has(errorCode(error) ?? '')) throw error
     }
   }
-  throw new TpodError('NO_SUCH_OBJECT', `inspect ${name}: no such object: "${name}"`, { remedy: 'list objects with: tpod ps --all, tpod images, tpod volume ls, tpod network ls' })
+  throw new TpodError('NO_SUCH_OBJECT', `no such object: "${name}"`, { remedy: 'list objects with: tpod ps --all, tpod images, tpod volume ls, tpod network ls' })
 }
 
 const notFoundCodes = new Set(['NO_SUCH_CONTAINER', 'NO_SUCH_IMAGE', 'NO_SUCH_VOLUME', 'NO_SUCH_NETWORK', 'FOREIGN_CONTAINER', 'BAD_REFERENCE', 'BAD_NAME', 'AMBIGUOUS_NAME'])

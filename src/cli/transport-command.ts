@@ -3,7 +3,7 @@ import { TpodError } from '../errors/tpod-error.ts'
 import type { OpenSignersOptions } from '../image/trust/open-signers.ts'
 import type { EndpointOptions, StorePlace, TransportContext } from '../image/types.ts'
 import { credentialsFor, openTransportContext } from '../libpod/transport-context.ts'
-import { BaseCommand } from './base-command.ts'
+import { BaseCommand, wrongCount } from './base-command.ts'
 import { endpointOf, type FlagValues } from './flags/endpoints.ts'
 import { writeError } from './output.ts'
 import { parseFlagDurationMs } from './parse-duration.ts'
@@ -60,7 +60,7 @@ export abstract class TransportCommand extends BaseCommand {
 
   /** A wrong number of words: the message is skopeo's. */
   protected exactly<Count extends 1 | 2 | 3 | 4>(words: readonly string[], count: Count, message: string): string[] {
-    if (words.length !== count) throw new TpodError('USAGE', message)
+    if (words.length !== count) throw new TpodError('USAGE', programName(this.context.env) === 'skopeo' ? message : wrongCount(words.length, count, count))
     return [...words]
   }
 

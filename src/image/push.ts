@@ -1,6 +1,6 @@
 /** Pushing: an image of the store to a registry, or to any other place. */
 import { TpodError } from '../errors/tpod-error.ts'
-import { formatReference, parseReference } from '../oci/reference.ts'
+import { formatReference, isShortName, parseReference, qualifyReference, withDefaultTag } from '../oci/reference.ts'
 import { copyImage } from './copy/copy-image.ts'
 import type { CopyOptions } from './copy/types.ts'
 import { isManifestList } from './image-data.ts'
@@ -32,9 +32,9 @@ export interface PushedImage {
  */
 export async function pushImage(context: ImageContext, name: string, destination: string | undefined, options: PushOptions = {}): Promise<PushedImage> {
   const local = await getLocalImage(context.store, context.registries, localName(name))
-  if (isManifestList(local.image)) return pushList(context, local, destination, options)
+  if (isManifestList(local.image)) return pushList(context, local, name, destination, options)
   const { endpoint, copy } = splitOptions(options)
-  const target = destinationName(local, destination)
+  const target = destinationName(local, name, destination)
   const source = storageImageSource(context.store, local.image, local.isById ? {} : await parseStorageReference(context.store, local.resolvedName))
   const opened = await openDestination(context, target, { ...endpoint, ...archiveTags(local, target) })
   try {
@@ -45,10 +45,10 @@ export async function pushImage(context: ImageContext, name: string, destination
   }
 }
 
-async function pushList(context: ImageContext, local: LocalImage, destination: string | undefined, options: PushOptions): Promise<PushedImage> {
+async function pushList(context: ImageContext, local: LocalImage, name: string, destination: string | undefined, options: PushOptions): Promise<PushedImage> {
   const [{ getStoredList }, { pushStoredList }] = await Promise.all([import('./manifest-list/stored-list.ts'), import('./manifest-list/push-list.ts')])
   const { endpoint, copy } = splitOptions(options)
-  const target = destinationName(local, destination)
+  const target = destinationName(local, name, destination)
   const { manifest } = await pushStoredList(context, await getStoredList(context.store, context.registries, local.image.id), target, { endpoint, ...copy })
   return { imageId: local.image.id, destination: `${target.transport}:${target.details}`, digest: manifest.digest }
 }
@@ -71,14 +71,25 @@ function localName(name: string): string {
   return name.startsWith('containers-storage:') ? name.slice('containers-storage:'.length).replace(/^\[[^\]]*\]/, '').replace(/^@/, '') : name
 }
 
-function destinationName(local: LocalImage, destination: string | undefined): ImageName {
+function destinationName(local: LocalImage, name: string, destination: string | undefined): ImageName {
   if (destination !== undefined && destination !== '') {
     return transportOf(destination) === undefined ? { transport: 'docker', details: `//${destination}` } : parseImageName(destination)
   }
   if (local.isById) {
     throw new TpodError('BAD_REFERENCE', `push ${local.resolvedName}: an image id says nothing about where to push to`, { remedy: `push ${local.image.names?.[0] ?? `${local.resolvedName} REGISTRY/NAME`}` })
   }
-  return { transport: 'docker', details: `//${formatReference(parseReference(local.resolvedName))}` }
+  return { transport: 'docker', details: `//${ownDestination(localName(name), local.resolvedName)}` }
+}
+
+/**
+ * Where an image goes that is pushed under its own name. A short name that was found as `localhost/NAME` means docker.io, as
+ * with podman and docker: `localhost` is where names without a registry are kept, and seldom is one.
+ */
+export function ownDestination(typed: string, resolvedName: string): string {
+  const reference = parseReference(resolvedName)
+  if (reference.domain !== 'localhost') return formatReference(reference)
+  const short = parseReference(typed)
+  return formatReference(isShortName(short) ? withDefaultTag(qualifyReference(short, 'docker.io')) : reference)
 }
 
 /** The name stays with the image in a docker archive. */

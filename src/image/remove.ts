@@ -83,7 +83,7 @@ async function removeTarget(store: Store, { image: found, resolvedName, isById }
   if (image === undefined || image.id !== found.id) return { untagged: [], deleted: [] }
   const names = image.names ?? []
   if (isById && names.length > 1 && options.force !== true) {
-    throw new TpodError('IMAGE_HAS_NAMES', `remove image ${image.id.slice(0, 12)}: it has several names: ${names.join(', ')}`, { exitCode: 2, remedy: 'remove the names one by one, or give --force' })
+    throw new TpodError('IMAGE_HAS_NAMES', `unable to delete image "${image.id}" by ID with more than one tag ([${names.join(' ')}]): please force removal`, { remedy: 'remove the names one by one, or give --force' })
   }
   if (!isById && names.length > 1) {
     // name@digest that is not stored as such names the image, not one of its names.
@@ -92,7 +92,7 @@ async function removeTarget(store: Store, { image: found, resolvedName, isById }
       await store.changeImageNames(image.id, 'remove', [name])
       return { untagged: [name], deleted: [] }
     }
-    if (options.force !== true) throw new TpodError('IMAGE_HAS_NAMES', `remove image ${resolvedName}: it has several names: ${names.join(', ')}`, { exitCode: 2, remedy: 'remove the names one by one, or give --force' })
+    if (options.force !== true) throw new TpodError('IMAGE_HAS_NAMES', `unable to delete image "${image.id}" by digest with more than one tag ([${names.join(' ')}]): please force removal`, { remedy: 'remove the names one by one, or give --force' })
   }
   return deleteWithParents(store, image, options)
 }

@@ -24,7 +24,7 @@ export async function resolvePullCandidates(name: string, registries: Registries
   const alias = resolveAlias(reference, registries)
   if (alias !== undefined) return { candidates: [alias.reference], reason: `Resolved "${reference.path}" as an alias (${alias.origin})` }
   if (registries.searchRegistries.length === 0) {
-    throw new TpodError('SHORT_NAME_UNRESOLVED', `resolve short name ${JSON.stringify(name)}: no alias and no unqualified-search-registries in ${registries.searchOrigin || 'registries.conf'}`, {
+    throw new TpodError('SHORT_NAME_UNRESOLVED', `short-name ${JSON.stringify(name)} did not resolve to an alias and no unqualified-search registries are defined in ${JSON.stringify(registries.searchOrigin || 'registries.conf')}`, {
       remedy: `write the full name, for example docker.io/${qualifyReference(reference, 'docker.io').path}`,
     })
   }

@@ -136,8 +136,8 @@ function checkPath(text: string, path: string): void {
   if (path === '') throw badReference(text, 'the repository name is empty')
   for (const component of path.split('/')) {
     if (pathComponentPattern.test(component)) continue
-    if (component !== component.toLowerCase()) throw badReference(text, 'the repository name must be lower case')
-    throw badReference(text, `invalid name component ${JSON.stringify(component)}`)
+    if (component !== component.toLowerCase()) throw badReference(text, 'invalid reference format: repository name must be lowercase')
+    throw badReference(text, `invalid reference format: invalid name component ${JSON.stringify(component)}`)
   }
 }
 

@@ -252,7 +252,7 @@ describe('import', () => {
       [['-c', 'EXPOSE 99999', host.busyboxTar()], /EXPOSE port must be a valid port number/],
       [['/nonexistent.tar'], /error opening "\/nonexistent.tar": no such file or directory/],
       [['/etc/passwd'], /no tar archive|checksum|wrong checksum|not a number/],
-      [[host.busyboxTar(), 'UPPER'], /must be lower case/],
+      [[host.busyboxTar(), 'UPPER'], /must be lowercase/],
       [['ftp://x/y'], /only http:\/\/ and https:\/\/ are supported/],
     ]
     for (const [args, words] of cases) {

@@ -1,5 +1,5 @@
 import { askPassphrase } from '../../cli/ask-passphrase.ts'
-import { BaseCommand } from '../../cli/base-command.ts'
+import { BaseCommand, wrongCount } from '../../cli/base-command.ts'
 import { signFlags } from '../../cli/flags/copy.ts'
 import { pushRequest } from '../../cli/flags/push.ts'
 import { transferFlags, transferOptions } from '../../cli/flags/transfer.ts'
@@ -13,7 +13,7 @@ export default class Push extends BaseCommand {
   static override description = 'Pushes a source image to a specified destination.\n\nThe DESTINATION uses a "transport":"details" format; without a transport it is a name on a registry, and without a DESTINATION the image goes to the registry of its own name.'
   static override usage = '[options] IMAGE [DESTINATION]'
   static override examples = ['tpod push imageID docker://registry.example.com/repository:tag', 'tpod push imageID oci-archive:/path/to/layout:image:tag']
-  static override args = { image: args('image', 'the image, and where to', { required: true, complete: 'images' }) }
+  static override args = { image: args('image', 'the image, and where to', { complete: 'images' }) }
   static override flags = {
     ...transferFlags('push'), ...signFlags,
     compress: bool("Compress tarball image layers when pushing to a directory using the 'dir' transport. (default is same compression type as source)"),
@@ -30,7 +30,7 @@ export default class Push extends BaseCommand {
   async run(): Promise<void> {
     const { args: { image }, flags } = await this.parse(Push)
     const [name, destination] = image as [string, string | undefined]
-    if (image.length > 2) throw new TpodError('USAGE', `accepts between 1 and 2 arg(s), received ${image.length}`)
+    if (image.length < 1 || image.length > 2) throw new TpodError('USAGE', wrongCount(image.length, 1, 2))
     const request = pushRequest(flags)
     const engine = await this.openEngine()
     const { pushImage } = await import('../../libpod/images/transfer.ts')

@@ -13,7 +13,7 @@ export function connectionError(what: string, host: string, cause: unknown): Err
   const code = errorCode(cause) ?? ''
   const message = errorMessage(cause)
   if (isPlainHttpAnswer(code, message)) {
-    return new TpodError('REGISTRY_TLS', `${what}: ${host} answers in plain HTTP, not HTTPS`, { cause, remedy: `--tls-verify=false, or insecure = true for ${host} in registries.conf` })
+    return new TpodError('REGISTRY_TLS', `${what}: ${host} answers in plain HTTP, not HTTPS: http: server gave HTTP response to HTTPS client`, { cause, remedy: `--tls-verify=false, or insecure = true for ${host} in registries.conf` })
   }
   if (isCertificateError(code)) {
     return new TpodError('REGISTRY_TLS', `${what}: certificate of ${host} not trusted: ${shorten(message)}`, {

@@ -47,9 +47,9 @@ async function isStoredList(engine: Engine, name: string): Promise<boolean> {
 }
 
 async function pushList(engine: Engine, name: string, destination: string | undefined, options: PushToOptions): Promise<PushedImage> {
-  const [{ getLocalImage }, { pushManifestList }] = await Promise.all([import('../../image/resolve-local.ts'), import('./manifest-lists.ts')])
+  const [{ getLocalImage }, { ownDestination }, { pushManifestList }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/push.ts'), import('./manifest-lists.ts')])
   const { image, resolvedName, isById } = await getLocalImage(engine.store, registriesOf(engine), name)
-  const target = destination || (isById ? image.names?.[0] : resolvedName)
+  const target = destination || (isById ? image.names?.[0] : ownDestination(name, resolvedName))
   if (target === undefined) throw new TpodError('BAD_REFERENCE', `push ${name}: the list has no name that says where to push to`, { remedy: `push ${name} REGISTRY/NAME` })
   const { authFile, credentials, tlsVerify, certDirectory, retries, retryDelayMs, layers, signaturePolicy: _policy, ...copy } = options
   const endpoint = { tlsVerify, certDirectory, retries, retryDelayMs, layers, signal: options.signal, onProgress: options.onProgress }

@@ -39,5 +39,5 @@ test('enforcing never guesses: it asks if somebody can be asked, else it says so
 })
 
 test('no search registries: the message shows the full name to write', async () => {
-  await assert.rejects(resolve('x', config({ searchRegistries: [] })), { code: 'SHORT_NAME_UNRESOLVED', remedy: /docker\.io\/library\/x/ })
+  await assert.rejects(resolve('x', config({ searchRegistries: [] })), { code: 'SHORT_NAME_UNRESOLVED', message: /^short-name "x" did not resolve to an alias and no unqualified-search registries are defined in "/, remedy: /docker\.io\/library\/x/ })
 })

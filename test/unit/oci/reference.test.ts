@@ -28,8 +28,8 @@ for (const [input, expected] of normalized) {
 
 const refused: [string, RegExp][] = [
   ['', /empty/],
-  ['UpperCase', /lower case/],
-  ['quay.io/UpperCase', /lower case/],
+  ['UpperCase', /invalid reference format: repository name must be lowercase/],
+  ['quay.io/UpperCase', /must be lowercase/],
   ['a//b', /component ""/],
   ['../../etc/passwd', /./],
   ['a:b:c', /./],

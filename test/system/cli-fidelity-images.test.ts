@@ -1,0 +1,81 @@
+/** What scripts written for podman rely on in image commands: its words and exit statuses for the usual mistakes. */
+import assert from 'node:assert/strict'
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type Result, TestHost, tpodPath } from '../support/host.ts'
+
+const host = new TestHost()
+const podman = join(host.directory, 'podman')
+const asPodman = (args: readonly string[]): Result => host.run(podman, [...host.storeFlags(), ...args])
+
+before(() => {
+  symlinkSync(tpodPath, podman)
+  host.importBusybox()
+  host.tpodOk(['tag', 'busybox', 'quay.io/team/other:v2'])
+})
+after(() => host.dispose())
+
+test('wrong numbers of arguments are counted in podman\'s words', () => {
+  const cases: [string, RegExp][] = [
+    ['history', /^Error: accepts 1 arg\(s\), received 0$/m], ['history a b', /^Error: accepts 1 arg\(s\), received 2$/m],
+    ['image diff', /accepts between 1 and 2 arg\(s\), received 0/], ['image diff a b c', /accepts between 1 and 2 arg\(s\), received 3/],
+    ['images a b', /accepts at most 1 arg\(s\), received 2/], ['tag busybox', /requires at least 2 arg\(s\), only received 1/],
+    ['image copy', /accepts 2 arg\(s\), received 0/], ['image list-tags', /accepts 1 arg\(s\), received 0/],
+    ['push', /accepts between 1 and 2 arg\(s\), received 0/], ['push a b c', /accepts between 1 and 2 arg\(s\), received 3/],
+    ['manifest annotate', /accepts (?:2|between 1 and 2) arg\(s\), received 0/], ['load x', /takes no arguments/],
+  ]
+  for (const [words, message] of cases) {
+    const refused = asPodman(words.split(' '))
+    assert.equal(refused.code, 125, words)
+    assert.match(refused.stderr, message, words)
+  }
+})
+
+test('an object that is not there, for inspect', () => {
+  for (const [words, message] of [
+    ['image inspect nosuch', 'inspecting object: nosuch: image not known'], ['inspect nosuch', 'inspecting object: no such object: "nosuch"'],
+    ['inspect --type image nosuch', 'inspecting object: nosuch: image not known'], ['volume inspect nosuch', 'inspecting object: no volume with name "nosuch" found: no such volume'],
+  ] as const) {
+    const refused = asPodman(words.split(' '))
+    assert.deepEqual([refused.code, refused.stdout, refused.stderr], [125, '[]\n', `Error: ${message}\n`], words)
+  }
+  const some = asPodman(['image', 'inspect', '--format', '{{.Os}}', 'nosuch', 'busybox'])
+  assert.deepEqual([some.code, some.stdout], [125, 'linux\n'])
+})
+
+test('an id with several names is not removed without force, with podman\'s status', () => {
+  const id = host.tpodOk(['images', '-q', '--no-trunc', 'busybox']).replace('sha256:', '')
+  const refused = asPodman(['rmi', id.slice(0, 12)])
+  assert.equal(refused.code, 125)
+  assert.equal(refused.stderr, `Error: unable to delete image "${id}" by ID with more than one tag ([localhost/busybox:latest quay.io/team/other:v2]): please force removal\n`)
+})
+
+test('bad names and short names that resolve to nothing', () => {
+  assert.match(asPodman(['tag', 'busybox', 'BAD']).stderr, /invalid reference format: repository name must be lowercase/)
+  assert.match(asPodman(['pull', 'a:b:c']).stderr, /invalid reference format/)
+  assert.match(asPodman(['pull', 'nosuchshort']).stderr, /^Error: short-name "nosuchshort" did not resolve to an alias and no unqualified-search registries are defined in "/)
+})
+
+test('a registry without TLS: the words that people search for', async () => {
+  const address = await host.startRegistry()
+  const env = { CONTAINERS_REGISTRIES_CONF: host.writeFile('no-registries.conf', '') }
+  for (const args of [['pull', `${address}/x`], ['push', 'busybox', `${address}/x`], ['login', '-u', 'u', '-p', 'p', address], ['search', `${address}/x`], ['image', 'copy', 'containers-storage:localhost/busybox', `docker://${address}/x`]]) {
+    const refused = host.run(podman, [...host.storeFlags(), ...args], { env })
+    assert.equal(refused.code, 125)
+    assert.match(refused.stderr, /http: server gave HTTP response to HTTPS client/, args.join(' '))
+  }
+})
+
+test('push of a short name that is local only goes to docker.io, not to a registry on this host', () => {
+  const refused = asPodman(['push', 'busybox'])
+  assert.equal(refused.code, 125)
+  assert.match(refused.stderr, /docker\.io\/library\/busybox:latest: connect to registry-1\.docker\.io/)
+  assert.match(asPodman(['push', 'localhost/busybox']).stderr, /push localhost\/busybox:latest: connect to localhost/)
+})
+
+test('an unknown command under podman\'s name', () => {
+  const refused = asPodman(['image', 'bogus'])
+  assert.deepEqual([refused.code, refused.stderr], [125, 'Error: unrecognized command `podman image bogus`\nTry \'podman image --help\' for more information\n'])
+  assert.equal(asPodman(['bogus']).stderr, 'Error: unrecognized command `podman bogus`\nTry \'podman --help\' for more information\n')
+})
