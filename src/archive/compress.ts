@@ -11,9 +11,11 @@ export interface CompressOptions {
 
 /**
  * The compressed stream of `bytes`: one gzip member, or one zstd frame. The same bytes and level give the same output
- * every time, so that an interrupted upload can go on after its first part was made again. A chunk of `bytes` is no
- * longer used once the next is asked for; a chunk given out is overwritten once the next is. Memory: about 3 MB for each
- * processor. Throws BAD_COMPRESSION_LEVEL, and what `bytes` throws.
+ * every time, so that an interrupted upload can go on after its first part was made again; with a level, and for zstd,
+ * only while the runtime stays the same: whose upload does not fit begins it anew. A chunk of `bytes` is no longer used
+ * once the next is asked for; a chunk given out is overwritten once the next is. Memory: gzip about 3 MB for each
+ * processor; zstd by its level: 100 MB at 19, up to 800 MB at 22, and 128 MB for whoever reads the latter.
+ * Throws BAD_COMPRESSION_LEVEL, and what `bytes` throws.
  */
 export async function* compress(format: LayerCompressor, bytes: AsyncIterable<Uint8Array>, options: CompressOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
   const level = options.level === -1 ? undefined : options.level

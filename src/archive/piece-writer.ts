@@ -23,7 +23,7 @@ export class PieceWriter {
     this.#target = target
   }
 
-  /** Throws the error of this write or of one before. */
+  /** Throws the error of this write or of one before: after one, nothing more is written, as a piece would be missing. */
   async write(chunk: Uint8Array): Promise<void> {
     this.written += chunk.length
     for (let taken = 0; taken < chunk.length; ) {
@@ -42,9 +42,8 @@ export class PieceWriter {
   }
 
   async #settle(): Promise<void> {
-    const pending = this.#pending
+    await this.#pending
     this.#pending = undefined
-    await pending
   }
 
   async #flush(): Promise<void> {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
+import { TarOutput } from '../../src/image/transports/tar-output.ts'
 import { TestHost, tpodPath } from '../support/host.ts'
 import type { Result } from '../support/host.ts'
 import { buildRandomImage } from '../support/images.ts'
@@ -106,6 +107,18 @@ for (const format of ['docker-archive', 'oci-archive', 'docker-dir', 'oci-dir'])
     for (const _ of former) assert.equal(readFileSync(target, 'utf8'), 'former')
   })
 }
+
+test('an archive whose last piece finds the disk full says so as the others do', async () => {
+  unmount()
+  mount(1)
+  const output = TarOutput.open(join(disk, 'archive.tar'))
+  async function* content(): AsyncGenerator<Uint8Array> {
+    yield Buffer.alloc(1_500_000)
+  }
+  await assert.rejects(output.addUnsized(content(), () => 'member'), { code: 'NO_SPACE', message: new RegExp(`${disk}/archive.tar: no space left`) })
+  await output.close()
+  assert.deepEqual(readdirSync(disk), [])
+})
 
 test('what must be on disk for a while goes to TMPDIR: full, it is named', () => {
   const env = { TMPDIR: disk }

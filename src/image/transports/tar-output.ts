@@ -86,7 +86,7 @@ export class TarOutput {
     const start = this.#end
     await this.#write(Buffer.alloc(blockBytes))
     for await (const chunk of content) await this.#write(chunk)
-    await this.#writer.end()
+    await this.#guard(() => this.#writer.end())
     const sizeBytes = this.#end - start - blockBytes
     const name = nameOf(sizeBytes)
     const header = name === undefined ? undefined : formatMemberHeader({ kind: 'file', name, mode: 0o444 }, sizeBytes)
