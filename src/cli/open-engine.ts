@@ -4,6 +4,7 @@ import type { Engine } from '../libpod/engine.ts'
 import type { CommandContext } from './base-command.ts'
 import type { GlobalValues } from './global-flags.ts'
 import { printWarning } from './output.ts'
+import { programName } from './program-name.ts'
 import { version } from './version.ts'
 
 /** Throws BAD_CONFIG, STORE_CORRUPT and the like; nothing is created by opening. */
@@ -18,6 +19,7 @@ export async function openCliEngine(globals: GlobalValues, context: Pick<Command
     ...(globals['cgroup-manager'] === undefined ? {} : { cgroupManager: globals['cgroup-manager'] }),
     ...(globals.volumepath === undefined ? {} : { volumePath: globals.volumepath }),
     ...(globals.conmon === undefined ? {} : { conmon: globals.conmon }),
+    dockerNames: programName(context.env) === 'docker',
     userAgent: `tpod/${version}`,
     onWarning: (warning) => printWarning(`Warning: ${warning}`),
   })

@@ -28,6 +28,8 @@ export interface DefaultEngineOptions {
   conmon?: string
   /** Sent to registries. */
   userAgent?: string
+  /** A name without a registry means docker.io, whatever registries.conf says of aliases and search registries. */
+  dockerNames?: boolean
   /** Told of configured things that are left out, such as an additional image store that is away; absent: an error, when one is needed. */
   onWarning?: (warning: string) => void
 }
@@ -52,16 +54,20 @@ export async function openDefaultEngine(options: DefaultEngineOptions = {}): Pro
     store: { ...store, ...optional('onWarning', options.onWarning) }, config, hostEnv: env,
     selfCommand: [...selfCommand(), ...repeatedFlags(options)],
     ...optional('runtime', runtime), ...optional('cgroupManager', cgroupManager), ...optional('userAgent', userAgent),
-    loadRegistries: registriesOf(place),
+    loadRegistries: registriesOf(place, options.dockerNames === true),
   })
 }
 
 interface Place { env: Env; isRoot: boolean; home: string }
 
 /** Read once, when first asked: most operations never need these files, nor their parser. */
-function registriesOf(place: Place): () => Promise<RegistriesConfig> {
+function registriesOf(place: Place, isDockers: boolean): () => Promise<RegistriesConfig> {
   let loading: Promise<RegistriesConfig> | undefined
-  return () => loading ??= readRegistries(place)
+  return () => loading ??= readRegistries(place).then((config) => (isDockers ? { ...config, ...dockerNames } : config))
+}
+
+const dockerNames: Pick<RegistriesConfig, 'searchRegistries' | 'searchOrigin' | 'shortNameMode' | 'aliases'> = {
+  searchRegistries: ['docker.io'], searchOrigin: 'called as docker', shortNameMode: 'disabled', aliases: new Map(),
 }
 
 async function readRegistries({ env, isRoot, home }: Place): Promise<RegistriesConfig> {

@@ -79,3 +79,15 @@ test('an unknown command under podman\'s name', () => {
   assert.deepEqual([refused.code, refused.stderr], [125, 'Error: unrecognized command `podman image bogus`\nTry \'podman image --help\' for more information\n'])
   assert.equal(asPodman(['bogus']).stderr, 'Error: unrecognized command `podman bogus`\nTry \'podman --help\' for more information\n')
 })
+
+test('called as docker a name without a registry means docker.io, whatever registries.conf says', () => {
+  const docker = join(host.directory, 'docker')
+  symlinkSync(tpodPath, docker)
+  const env = { CONTAINERS_REGISTRIES_CONF: host.writeFile('aliases.conf', 'unqualified-search-registries = ["127.0.0.1:1", "127.0.0.1:2"]\nshort-name-mode = "enforcing"\n[aliases]\n"aliased" = "127.0.0.1:3/elsewhere"\n') }
+  for (const name of ['somewhere', 'aliased', 'team/app']) {
+    const refused = host.run(docker, [...host.storeFlags(), 'pull', name], { env })
+    assert.match(refused.stderr, new RegExp(`Trying to pull docker\\.io/${name.includes('/') ? '' : 'library/'}${name}:latest`), name)
+  }
+  assert.match(host.run(podman, [...host.storeFlags(), 'pull', 'aliased'], { env }).stderr, /127\.0\.0\.1:3\/elsewhere/)
+  assert.equal(host.run(docker, [...host.storeFlags(), 'image', 'inspect', '--format', '{{.Os}}', 'busybox'], { env }).stdout, 'linux\n')
+})

@@ -20,7 +20,7 @@ Allowed DESTINATION transports (specified with --dest): docker, dir.
 
 A YAML source has a mapping per registry: images (tags and digests), images-by-tag-regex, images-by-semver, images-newest
 (how many, the newest by creation; or count, by: semver|created, tag-regex), tls-verify, cert-dir, credentials.`
-  static override usage = '[options] --src TRANSPORT --dest TRANSPORT SOURCE DESTINATION'
+  static override usage = '[options] SOURCE DESTINATION'
   static override examples = ['tpod image sync --src docker --dest dir --scoped registry.example.com/busybox /media/usb', 'tpod image sync --src yaml --dest docker --keep-going --parallel 4 --report failures.json images.yml registry.example.com/mirror']
   static override args = { place: args('place', 'source and destination') }
   static override flags = {
