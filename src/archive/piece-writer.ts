@@ -41,6 +41,15 @@ export class PieceWriter {
     await this.#settle()
   }
 
+  /**
+   * Gives up: resolves when no write is at work any more, and never throws. Due before a descriptor is closed in a
+   * failure: its number may be another file's a moment later, which the write would go into.
+   */
+  async abandon(): Promise<void> {
+    this.#fill = 0
+    await this.#pending?.catch(() => undefined)
+  }
+
   async #settle(): Promise<void> {
     await this.#pending
     this.#pending = undefined

@@ -119,7 +119,7 @@ export class TarOutput {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#writer.end().catch(() => undefined)
+    await this.#writer.abandon()
     closeTarget(this.#target)
     if (this.#target.kind === 'file') unlinkSync(this.#target.temporary)
   }

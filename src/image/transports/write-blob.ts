@@ -35,12 +35,16 @@ export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: Blob
 async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, { digest, sizeBytes, signal }: BlobToStore): Promise<StoredBlob> {
   const hash = digest === undefined ? createHash('sha256') : undefined
   const writer = new PieceWriter(descriptorTarget(fd))
-  for await (const chunk of bytes) {
-    throwIfAborted(signal)
-    hash?.update(chunk)
-    await writer.write(chunk)
+  try {
+    for await (const chunk of bytes) {
+      throwIfAborted(signal)
+      hash?.update(chunk)
+      await writer.write(chunk)
+    }
+    await writer.end()
+  } finally {
+    await writer.abandon()
   }
-  await writer.end()
   if (sizeBytes !== undefined && writer.written !== sizeBytes) throw new TpodError('DIGEST_MISMATCH', `store blob ${digest ?? ''}: it has ${writer.written} bytes instead of ${sizeBytes}`)
   return { digest: hash === undefined ? parseDigest(digest, 'store blob') : `sha256:${hash.digest('hex')}`, sizeBytes: writer.written }
 }

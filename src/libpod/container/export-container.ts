@@ -22,12 +22,12 @@ export async function exportContainer(engine: Engine, nameOrId: string, output: 
   const mountpoint = await withContainerLock(engine.state, id, () => engine.store.mountContainer(id))
   try {
     const fd = typeof output === 'number' ? output : openOutput(output)
+    const writer = new PieceWriter(descriptorTarget(fd))
     try {
-      const writer = new PieceWriter(descriptorTarget(fd))
       for await (const chunk of tarDirectory(mountpoint, { whiteouts: 'keep', ...(signal === undefined ? {} : { signal }) })) await writer.write(chunk)
       await writer.end()
     } finally {
-      if (typeof output === 'string') closeSync(fd)
+      if (typeof output === 'string') await writer.abandon().then(() => closeSync(fd))
     }
   } catch (cause) {
     throwIfAborted(signal)

@@ -35,4 +35,18 @@ describe('PieceWriter', () => {
     await assert.rejects(writer.end(), /the disk is full/)
     assert.equal(calls, 1)
   })
+
+  test('given up, it waits for the write at work and starts no other', async () => {
+    const calls: string[] = []
+    const writer = new PieceWriter(async () => {
+      calls.push('begun')
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      calls.push('ended')
+      throw new Error('nobody hears of it')
+    })
+    await writer.write(Buffer.alloc(mebibyte + 1))
+    assert.deepEqual(calls, ['begun'])
+    await writer.abandon()
+    assert.deepEqual(calls, ['begun', 'ended'])
+  })
 })
