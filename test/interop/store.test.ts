@@ -86,7 +86,7 @@ test('our container is mounted, seen by podman, keeps its image and goes without
   assert.equal(await store.mountContainer(container.id), merged)
   assert.equal(await store.unmountContainer(container.id), false)
   assert.notEqual(host.podman(['rmi', ours]).code, 0)
-  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', message: /mine/ })
+  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', remedy: /mine/ })
   await assert.rejects(store.createContainer({ names: ['mine'], imageId: image.id, metadata: '{}', volatile: false }), { code: 'CONTAINER_NAME_IN_USE' })
   await store.deleteContainer(container.id)
   await store.deleteContainer(container.id)
@@ -104,7 +104,7 @@ test("podman removes our container, and we see and keep off buildah's", async ()
   const flags = ['--root', host.graphRoot, '--runroot', host.runRoot]
   const working = expectOk(['buildah'], host.run('buildah', [...flags, 'from', '--pull-never', ours]))
   assert.equal((await store.findContainer(working))?.image, image.id)
-  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', message: /buildah/ })
+  await assert.rejects(store.deleteImage(image.id), { code: 'IMAGE_IN_USE', remedy: /buildah/ })
   expectOk(['buildah'], host.run('buildah', [...flags, 'rm', working]))
 })
 
