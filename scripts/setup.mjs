@@ -45,6 +45,10 @@ const testPackages = {
   bzip2: 'bzip2',
   zstd: 'zstd',
   tmux: 'tmux',
+  gnupg: 'gnupg2',
+  openssl: 'openssl',
+  'openssh-client': 'openssh-clients',
+  'openssh-server': 'openssh-server',
   strace: 'strace',
 }
 
