@@ -59,8 +59,7 @@ export function writeFileAtomicSync(path: string, data: string | Uint8Array, opt
 
 /** Creates the temporary file, full, and returns its descriptor. */
 function writeTemporary(temporary: string, data: string | Uint8Array, { mode = 0o600, isLocked }: WriteOptions): number {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants
-  const fd = openSync(temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | (isLocked === true ? O_TRUNC : O_EXCL), mode)
+  const fd = createFile(temporary, mode, isLocked === true)
   try {
     fchmodSync(fd, mode)
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
@@ -72,6 +71,18 @@ function writeTemporary(temporary: string, data: string | Uint8Array, { mode = 0
     if (errorCode(error) !== 'ENOSPC' && errorCode(error) !== 'EDQUOT') throw error
     const directory = temporary.slice(0, temporary.lastIndexOf('/'))
     throw new TpodError('NO_SPACE', `write to ${directory}: ${errorMessage(error)}`, { cause: error, remedy: 'free some space on that file system' })
+  }
+}
+
+/** What is there already is replaced, not used: where others may write it could be theirs, open in their hands. */
+function createFile(path: string, mode: number, mayReplace: boolean): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  try {
+    return openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_EXCL, mode)
+  } catch (error) {
+    if (!mayReplace || errorCode(error) !== 'EEXIST') throw error
+    unlinkSync(path)
+    return openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_EXCL, mode)
   }
 }
 

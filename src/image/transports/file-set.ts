@@ -40,14 +40,14 @@ const RESOLVE_NO_MAGICLINKS = 0x02
 const RESOLVE_BENEATH = 0x08
 
 /**
- * The files below `path`. Nothing outside it is opened: a symlink that leads out is refused, as a layout from elsewhere
- * must not choose files of this machine. Throws NO_SUCH_IMAGE_PATH.
+ * The files below `opened`. Nothing outside it is opened: a symlink that leads out is refused, as a layout from elsewhere
+ * must not choose files of this machine. Messages call it `path`. Throws NO_SUCH_IMAGE_PATH.
  */
-export function openDirectoryFiles(path: string): FileSet {
+export function openDirectoryFiles(opened: string, path = opened): FileSet {
   const { O_PATH, O_DIRECTORY, O_CLOEXEC } = Open
   let root = -1
   try {
-    root = native.openat2(-100, path === '' ? '.' : path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0)
+    root = native.openat2(-100, opened === '' ? '.' : opened, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0)
   } catch (cause) {
     throw new TpodError('NO_SUCH_IMAGE_PATH', `open ${path}: ${describeErrno(cause)}`, { cause })
   }

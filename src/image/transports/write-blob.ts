@@ -15,10 +15,10 @@ const syncData = promisify(fdatasync)
 /**
  * Reads `bytes` to the end and leaves them in `pathOf(digest)`, 0644. The digest is the caller's where it gave one (its
  * stream verifies it), else it is computed. On failure nothing stays; a kill leaves a file
- * in `directory` for sweepTemporaryFiles, whose file system must be that of `pathOf`.
+ * in `directory` for sweepTemporaryFiles, whose file system must be that of `pathOf`; `shownAs` is what messages call it.
  */
-export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore, directory: string, pathOf: (digest: string) => string): Promise<StoredBlob> {
-  const { fd, path: temporary } = openBlobFile(directory)
+export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: BlobToStore, directory: string, pathOf: (digest: string) => string, shownAs = directory): Promise<StoredBlob> {
+  const { fd, path: temporary } = openBlobFile(directory, shownAs)
   try {
     const stored = await writeAll(fd, bytes, blob)
     await syncData(fd)
@@ -26,7 +26,7 @@ export async function writeBlobFile(bytes: AsyncIterable<Uint8Array>, blob: Blob
     return stored
   } catch (error) {
     removeQuietly(temporary)
-    throw explainWrite(error, `${directory}`)
+    throw explainWrite(error, shownAs)
   } finally {
     closeSync(fd)
   }
@@ -49,11 +49,11 @@ async function writeAll(fd: number, bytes: AsyncIterable<Uint8Array>, { digest, 
   return { digest: hash === undefined ? parseDigest(digest, 'store blob') : `sha256:${hash.digest('hex')}`, sizeBytes: writer.written }
 }
 
-function openBlobFile(directory: string): TemporaryFile {
+function openBlobFile(directory: string, shownAs: string): TemporaryFile {
   try {
     return createTemporaryFile(directory, 'blob', 0o644)
   } catch (error) {
-    throw explainWrite(error, directory)
+    throw explainWrite(error, shownAs)
   }
 }
 
