@@ -70,19 +70,25 @@ async function openArchive(context: ImageContext, input: LoadInput, { signal }: 
 async function imagesIn(files: FileSet, path: string, isDirectory: boolean, signal: AbortSignal | undefined): Promise<LoadableImage[]> {
   const isLayout = (await files.sizeOf('index.json')) !== undefined
   const hasManifest = (await files.sizeOf('manifest.json')) !== undefined
-  // docker from 25 on writes both; its names are whole in manifest.json.
-  if (hasManifest && !isDirectory) return dockerArchiveImages(files, path, signal)
+  // docker from 25 on writes both; manifest.json is what it reads itself.
+  if (hasManifest && !isDirectory) return dockerArchiveImages(files, path, isLayout ? await fullNames(files) : new Set(), signal)
   if (isLayout) return layoutImages(files, path, isDirectory)
   if (!hasManifest) throw unknownPayload(`${path} has neither manifest.json nor index.json`)
   const { openDirectorySource } = await import('./transports/directory.ts')
   return [{ names: [], open: () => openDirectorySource(path) }]
 }
 
-async function dockerArchiveImages(files: FileSet, path: string, signal: AbortSignal | undefined): Promise<LoadableImage[]> {
+/** Names that index.json gives whole where docker's manifest.json has `alpine:3`. */
+async function fullNames(files: FileSet): Promise<ReadonlySet<string>> {
+  const { manifests } = await readLayoutIndex(files)
+  return new Set(manifests.flatMap(({ annotations }) => annotations?.['io.containerd.image.name'] ?? []))
+}
+
+async function dockerArchiveImages(files: FileSet, path: string, known: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<LoadableImage[]> {
   const [{ readDockerManifest }, { dockerArchiveSource }] = await Promise.all([import('./transports/docker-archive-manifest.ts'), import('./transports/docker-archive-source.ts')])
   const identity: ImageIdentity = { transport: 'docker-archive', name: path, policyScopes: [] }
   return (await readDockerManifest(files)).map((item) => ({
-    names: item.tags.map((tag) => newName(tag, path)),
+    names: item.tags.map((tag) => newName(known.size > 0 ? wholeName(tag, known) : tag, path)),
     open: () => dockerArchiveSource({ files, item, identity, close: async () => undefined, ...(signal === undefined ? {} : { signal }) }),
   }))
 }
@@ -122,6 +128,12 @@ function newName(text: string, path: string): QualifiedReference {
   } catch (cause) {
     throw new TpodError('BAD_MANIFEST', `load ${path}: the image's name ${JSON.stringify(text.slice(0, 300))} is invalid`, { cause })
   }
+}
+
+/** docker's full form of a name, where `known` has it. */
+function wholeName(tag: string, known: ReadonlySet<string>): string {
+  for (const prefix of ['docker.io/library/', 'docker.io/']) if (known.has(prefix + tag)) return prefix + tag
+  return tag
 }
 
 function unknownPayload(why: string, cause?: unknown): TpodError {

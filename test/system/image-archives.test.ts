@@ -88,7 +88,7 @@ describe('save and load', () => {
     }
   })
 
-  test('what docker 25 writes: both formats in one archive, names whole in manifest.json', () => {
+  test('what docker 25 writes: both formats in one archive, whole names in index.json', () => {
     const tree = path('hybrid')
     mkdirSync(tree)
     execFileSync('tar', ['-C', tree, '-xf', path('ours.oci-archive')])
@@ -99,10 +99,10 @@ describe('save and load', () => {
     const blob = ({ digest }: { digest: string }): string => `blobs/sha256/${digest.slice(7)}`
     entry.annotations = { 'io.containerd.image.name': 'docker.io/library/hybrid:latest', 'org.opencontainers.image.ref.name': 'latest' }
     writeFileSync(join(tree, 'index.json'), JSON.stringify(index))
-    writeFileSync(join(tree, 'manifest.json'), JSON.stringify([{ Config: blob(manifest.config), RepoTags: ['docker.io/library/hybrid:latest'], Layers: manifest.layers.map(blob) }]))
+    writeFileSync(join(tree, 'manifest.json'), JSON.stringify([{ Config: blob(manifest.config), RepoTags: ['hybrid:latest', 'other:1'], Layers: manifest.layers.map(blob) }]))
     execFileSync('tar', ['-C', tree, '-cf', path('hybrid.tar'), '.'])
-    assert.equal(host.tpodOk(['load', '-q', '-i', path('hybrid.tar')]), 'Loaded image: docker.io/library/hybrid:latest')
-    assert.deepEqual(namesOf(imageId), ['docker.io/library/hybrid:latest'])
+    assert.equal(host.tpodOk(['load', '-q', '-i', path('hybrid.tar')]), 'Loaded image: docker.io/library/hybrid:latest\nLoaded image: localhost/other:1')
+    assert.deepEqual(namesOf(imageId), ['docker.io/library/hybrid:latest', 'localhost/other:1'])
     rmSync(join(tree, 'manifest.json'))
     execFileSync('tar', ['-C', tree, '-czf', path('containerd.tar.gz'), '.'])
     assert.equal(host.tpodOk(['load', '-q', '-i', path('containerd.tar.gz')]), 'Loaded image: docker.io/library/hybrid:latest')
