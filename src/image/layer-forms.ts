@@ -21,7 +21,11 @@ const zstdType = 'application/vnd.oci.image.layer.v1.tar+zstd'
 /** containers/storage's numbers in a layer's `compression`. */
 const recordedTypes: Readonly<Record<number, string>> = { 2: gzipType, 4: zstdType }
 
-/** `chain`: the image's layers, bottom first, as its manifest lists them. The manifest's own form comes first, so that an image goes back as it came. */
+/**
+ * `chain`: the image's layers, bottom first, as its manifest lists them. The manifest's own form comes first, so that an image
+ * goes back as it came; but only if it was unpacked here, or made here. A layer that the store had already was not fetched:
+ * the manifest's author may have listed any blob in its place, which would go out under the name of what was tested here.
+ */
 export async function readLayerForms(store: Store, chain: readonly LayerRecord[], manifest: ImageManifest, diffId: string): Promise<LayerForm[]> {
   const index = chain.findIndex((layer) => layer['diff-digest'] === diffId)
   const layer = chain[index]
@@ -33,9 +37,11 @@ export async function readLayerForms(store: Store, chain: readonly LayerRecord[]
     else forms[place] = { ...forms[place]!, knownAt: [...forms[place]!.knownAt, ...form.knownAt] }
   }
   const listed = manifest.layers[index]
-  if (listed !== undefined && layerCompressionOf(listed.mediaType) !== 'none') add({ digest: listed.digest, sizeBytes: listed.size, mediaType: listed.mediaType, knownAt: [] })
-  for (const form of await readRemembered(store, diffId)) add(form)
   const recorded = layer?.['compressed-diff-digest']
+  const remembered = await readRemembered(store, diffId)
+  const isKnown = listed !== undefined && (listed.digest === recorded || remembered.some(({ digest }) => digest === listed.digest))
+  if (isKnown && layerCompressionOf(listed.mediaType) !== 'none') add({ digest: listed.digest, sizeBytes: listed.size, mediaType: listed.mediaType, knownAt: [] })
+  for (const form of remembered) add(form)
   const mediaType = recordedTypes[layer?.compression ?? 0]
   if (recorded !== undefined && mediaType !== undefined) add({ digest: recorded, sizeBytes: layer?.['compressed-size'] ?? 0, mediaType, knownAt: [] })
   if (forms.length === 0 || layer === undefined) return forms

@@ -11,6 +11,8 @@ export interface ListSourceOptions {
   mediaType: string
   /** Opens where the entry with that digest lies. */
   openInstance: (digest: string) => Promise<ImageSource>
+  /** Throws if the image must not be used, before anything but its manifest was read; absent: all may. */
+  checkInstance?: (source: ImageSource, manifest: RawManifest, signal: AbortSignal | undefined) => Promise<void>
 }
 
 /**
@@ -41,6 +43,7 @@ class ListSource implements ImageSource {
     if (digest === undefined || digest === own.digest) return own
     const source = await this.#instance(digest)
     const raw = await manifestOf(source, digest, options)
+    await this.#options.checkInstance?.(source, raw, options.signal)
     const manifest = parseManifest(raw.bytes, raw.mediaType, source.description)
     if (manifest.kind === 'manifest') {
       this.#remember(source, manifest, await source.layersAsStored?.(manifest, digest))

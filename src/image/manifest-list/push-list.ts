@@ -20,7 +20,7 @@ export interface PushListOptions extends Omit<CopyOptions, 'instances'> {
   endpoint?: EndpointOptions
 }
 
-/** Copies a list of the store with its images, from wherever they lie. Throws what reaching them and copying throws. */
+/** Copies a list of the store with its images, from wherever they lie and as far as policy.json accepts each there. Throws what reaching them and copying throws. */
 export async function pushStoredList(context: ImageContext, stored: StoredList, destinationName: ImageName, options: PushListOptions = {}): Promise<CopyResult> {
   const { addCompression = [], ...push } = options
   if (addCompression.length === 0) return pushSource(context, openStoredList(context, stored, options.endpoint), destinationName, push)
@@ -35,7 +35,7 @@ export async function pushStoredList(context: ImageContext, stored: StoredList, 
       const more: StoredList = { ...stored, list: added.list, bytes: serializeList(added.list), instances: new Map([...stored.instances, ...added.locations]) }
       // Forced, it would make the added ones like the others again.
       const kept = push.compression === undefined ? {} : { compression: { ...push.compression, force: false } }
-      return await pushSource(context, openStoredList(context, more, options.endpoint), destinationName, { ...push, ...kept })
+      return await pushSource(context, openStoredList(context, more, options.endpoint, new Set(added.locations.keys())), destinationName, { ...push, ...kept })
     } finally {
       await added.discard()
     }
@@ -60,8 +60,8 @@ async function pushSource(context: ImageContext, source: ImageSource, destinatio
   }
 }
 
-/** The list as a source; its images are opened one by one as they are read. */
-export function openStoredList(context: ImageContext, stored: StoredList, endpoint: EndpointOptions = {}): ImageSource {
+/** The list as a source; its images are opened one by one as they are read. `ownMade`: digests of images that come from this process, which no policy knows. */
+function openStoredList(context: ImageContext, stored: StoredList, endpoint: EndpointOptions = {}, ownMade: ReadonlySet<string> = new Set()): ImageSource {
   const { image, instances, bytes, list } = stored
   const description = image.names?.[0] ?? image.id.slice(0, 12)
   return createListSource({
@@ -73,6 +73,11 @@ export function openStoredList(context: ImageContext, stored: StoredList, endpoi
       const location = instances.get(digest)
       if (location === undefined) throw new TpodError('MANIFEST_UNKNOWN', `read ${digest} of ${description}: the store does not know where that image lies`, { remedy: 'remove the entry, and add the image again' })
       return openSource(context, await openableLocation(context.store, location, digest), endpoint)
+    },
+    checkInstance: async (source, manifest, signal) => {
+      if (ownMade.has(manifest.digest)) return
+      const { checkTrust } = await import('../trust/check-trust.ts')
+      await checkTrust(await context.policy(), source, manifest, signal === undefined ? {} : { signal })
     },
   })
 }

@@ -211,7 +211,8 @@ async function followRedirects(session: Session, request: RegistryRequest, schem
 
 function addressOf(session: Session, path: string | URL, origin: URL): URL {
   if (typeof path !== 'string') return path
-  return new URL(path.startsWith('/') ? path : `/v2/${session.options.repository}/${path}`, origin)
+  // Joined as text: resolved, a path that begins with two slashes, as a registry may give it, would name another host.
+  return new URL(origin.origin + (path.startsWith('/') ? path : `/v2/${session.options.repository}/${path}`))
 }
 
 function addressIn(session: Session, response: HttpResponse, header: string, what: string): URL | undefined {
