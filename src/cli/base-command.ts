@@ -113,12 +113,15 @@ export abstract class BaseCommand extends Command {
 
   /** What `inspect` prints: an array as JSON, or the template per object; errors after. */
   protected async reportObjects(outcomes: readonly Outcome<unknown>[], format: string): Promise<number> {
-    const { formatJson, goFieldNames, renderObject } = await import('./format.ts')
+    const [{ formatJson, isJsonFormat, renderObject }, { inspectFields }] = await Promise.all([import('./format.ts'), import('./inspect-fields.ts')])
     const found = outcomes.filter(({ error }) => error === undefined).map(({ value }) => value)
-    if (format === 'json' || format === '') printLine(formatJson(found))
+    const isDocker = this.context.commandLine.startsWith('docker ')
+    if (format === 'json' || format === '' || (isJsonFormat(format) && !isDocker)) printLine(formatJson(found))
     else {
+      // podman's inspect takes a table for its rows.
+      const template = format.replace(/^table\s+/, '')
       for (const value of found) {
-        printLine((await renderObject(goFieldNames(value), format)).replace(/\n$/, ''))
+        printLine((await renderObject(inspectFields(value, !isDocker), template)).replace(/\n$/, ''))
       }
     }
     return this.report(outcomes.flatMap(({ input, error }) => (error === undefined ? [] : [{ input, error: inspectError(error) }])))

@@ -106,14 +106,16 @@ export function alignColumns(text: string): string {
 /**
  * A document as podman's templates see it. They name Go fields (`.Host.OCIRuntime.Name`) where the JSON has other keys
  * (`host.ociRuntime.name`); both lead to the value. An unknown field is an error, but in what Go holds as a map it is no value.
+ * `convert` makes of a struct's field what it is in Go.
  */
-export function goFieldNames(value: unknown, isMap = false): unknown {
-  if (Array.isArray(value)) return value.map((item) => goFieldNames(item))
+export function goFieldNames(value: unknown, isMap = false, convert?: (key: string, item: unknown) => unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => goFieldNames(item, false, convert))
   if (typeof value !== 'object' || value === null) return value
-  if (isMap) return new Map(Object.entries(value).map(([key, item]) => [key, goFieldNames(item)]))
+  if (isMap) return new Map(Object.entries(value).map(([key, item]) => [key, goFieldNames(item, false, convert)]))
   const named: Record<string, unknown> = {}
   for (const [key, item] of Object.entries(value)) {
-    const inner = goFieldNames(item, mapFields.has(key))
+    const converted = convert === undefined ? item : convert(key, item)
+    const inner = converted === item ? goFieldNames(item, mapFields.has(key), convert) : converted
     const name = goNames[key] ?? key.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
     Object.defineProperty(named, name, { value: inner, enumerable: true, configurable: true })
     const other = key === 'Id' ? 'ID' : key

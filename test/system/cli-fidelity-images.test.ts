@@ -91,3 +91,25 @@ test('called as docker a name without a registry means docker.io, whatever regis
   assert.match(host.run(podman, [...host.storeFlags(), 'pull', 'aliased'], { env }).stderr, /127\.0\.0\.1:3\/elsewhere/)
   assert.equal(host.run(docker, [...host.storeFlags(), 'image', 'inspect', '--format', '{{.Os}}', 'busybox'], { env }).stdout, 'linux\n')
 })
+
+test('inspect templates: fields that the JSON leaves out are empty, times are Go\'s, {{json .}} is the whole answer', () => {
+  host.tpodOk(['import', '-q', '-c', 'LABEL a=b', host.busyboxTar(), 'plain:1'])
+  const show = (format: string, file = podman): string => {
+    const result = host.run(file, [...host.storeFlags(), 'image', 'inspect', '--format', format, 'plain:1'])
+    assert.equal(result.stderr, '', format)
+    return result.stdout.replace(/\n$/, '')
+  }
+  assert.equal(show('{{.Config.Cmd}} {{.Config.Entrypoint}} {{.Config.Env}} {{.Config.User}}|{{.Config.StopSignal}}|{{.Config.WorkingDir}} {{.Config.ExposedPorts}} {{.Config.Volumes}}'), '[] [] [] || map[] map[]')
+  assert.equal(show('{{.Annotations}} {{.HealthCheck}} {{range .History}}{{.EmptyLayer}} {{.Author}}{{end}}'), 'map[] <nil> false ')
+  assert.equal(show('{{json .Config}}'), '{"Labels":{"a":"b"}}')
+  const created = (JSON.parse(show('json')) as { Created: string }[])[0]?.Created as string
+  assert.equal(show('{{.Created}}'), `${created.replace('T', ' ').replace('Z', '')} +0000 UTC`)
+  assert.equal(show('{{.Created.Unix}} {{.Created.Format "02.01.06 15:04"}}'), `${Math.floor(Date.parse(created) / 1000)} ${created.slice(8, 10)}.${created.slice(5, 7)}.${created.slice(2, 4)} ${created.slice(11, 16)}`)
+  assert.equal(show('{{json .Created}}'), JSON.stringify(created))
+  assert.deepEqual(JSON.parse(show('{{json .}}')), JSON.parse(show('json')))
+  assert.equal(show('table {{.Os}}'), 'linux')
+  for (const format of ['{{.Created}}', '{{.Config.Cmd}} {{.Labels}}', '{{.Created.Unix}}']) assert.equal(show(format), host.podmanOk(['image', 'inspect', '--format', format, 'plain:1']).trimEnd(), format)
+  const docker = join(host.directory, 'docker')
+  assert.equal(show('{{.Created}}', docker), created)
+  assert.equal((JSON.parse(show('{{json .}}', docker)) as { Os: string }).Os, 'linux')
+})
