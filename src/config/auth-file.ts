@@ -33,7 +33,12 @@ export interface AuthPaths {
 export interface CredentialSource {
   /** `repository` = host[:port]/path. */
   find(repository: string): Promise<Credentials | undefined>
+  /** Its credentials are for the registry that the user named, whichever that is: who else is asked (mirrors) gets these. */
+  forOthers?: CredentialSource
 }
+
+/** Nobody is told anything. */
+export const anonymous: CredentialSource = { find: async () => undefined }
 
 interface AuthEntry { auth?: string; identitytoken?: string; username?: string; password?: string }
 interface AuthFile {
@@ -60,12 +65,12 @@ export function credentialSource(paths: AuthPaths): CredentialSource {
   }
 }
 
-/** Credentials given on the command line (`--creds user[:password]`); they hold for every repository asked for. */
-export function fixedCredentials(text: string): CredentialSource {
+/** Credentials given on the command line (`--creds user[:password]`); they hold for the registry that is named, `forOthers` for its mirrors. */
+export function fixedCredentials(text: string, forOthers: CredentialSource = anonymous): CredentialSource {
   const colon = text.indexOf(':')
   const credentials = colon < 0 ? { username: text, password: '' } : { username: text.slice(0, colon), password: text.slice(colon + 1) }
   if (credentials.username === '') throw new TpodError('BAD_CREDENTIALS', 'parse --creds: the user name is empty', { remedy: 'write --creds USER:PASSWORD' })
-  return { find: async () => credentials }
+  return { find: async () => credentials, forOthers }
 }
 
 async function readAuthFiles(paths: AuthPaths): Promise<AuthFile[]> {

@@ -116,7 +116,7 @@ async function openSource(context: ImageContext, endpoint: PullEndpoint, candida
   const [{ openRegistrySource }, { connectionOptions }, { dockerPolicyScopes }] = await Promise.all([import('./registry/registry-source.ts'), import('./registry/client-options.ts'), import('./trust/policy-scopes.ts')])
   const shownAs = formatReference(candidate)
   return openRegistrySource(endpoint.reference, endpoint.isMirror ? `${shownAs} from mirror ${endpoint.reference.domain}` : shownAs, {
-    ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options),
+    ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options, candidate.domain),
     identity: candidateIdentity(candidate, dockerPolicyScopes(candidate)),
   })
 }

@@ -45,7 +45,7 @@ export function imageContext(engine: Engine, access: RegistryAccess = {}): Image
     userAgent: engine.options.userAgent ?? 'tpod',
     temporaryDirectory: temporaryDirectoryOf(engine),
   })
-  return access.credentials === undefined ? context : { ...context, credentials: fixedCredentials(access.credentials) }
+  return access.credentials === undefined ? context : { ...context, credentials: fixedCredentials(access.credentials, context.credentials) }
 }
 
 /** For what is large: as podman, TMPDIR or /var/tmp, as bulky data has no place in a memory file system. */

@@ -78,7 +78,7 @@ export function credentialsFor(env: Env, registries: () => Promise<RegistriesCon
   if (creds !== undefined) return fixedCredentials(creds)
   if (username !== undefined) {
     const credentials: Credentials = { username, password: password ?? '' }
-    return { find: async () => credentials }
+    return { find: async () => credentials, forOthers: { find: async () => undefined } }
   }
   return credentialSource(authPaths({ env, uid: process.getuid?.() ?? 0, authFile: choice.authFile, credentialHelpers: async () => (await registries()).credentialHelpers }))
 }

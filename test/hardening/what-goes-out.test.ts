@@ -5,10 +5,13 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { parsePolicy } from '../../src/config/policy.ts'
+import { fixedCredentials } from '../../src/config/auth-file.ts'
+import { acceptAnything, parsePolicy } from '../../src/config/policy.ts'
 import { readLayerForms, rememberLayerForm } from '../../src/image/layer-forms.ts'
 import { parseListDocument } from '../../src/image/manifest-list/list-document.ts'
 import { pushStoredList } from '../../src/image/manifest-list/push-list.ts'
+import { pullImage } from '../../src/image/pull.ts'
+import { openRegistrySourceByName } from '../../src/image/registry/open-registry.ts'
 import { listTags } from '../../src/image/registry/registry-api.ts'
 import type { ImageContext, TransportContext } from '../../src/image/types.ts'
 import { parseManifest } from '../../src/oci/image-types.ts'
@@ -55,6 +58,38 @@ test('a layer that the store had already does not go out as the other blob that 
   assert.deepEqual(await formsOf(sha256('unpacked here')), [sha256('unpacked here')])
   await rememberLayerForm(store, diffId, { digest: sha256('made here'), sizeBytes: 9, mediaType: gzipType, knownAt: [] })
   assert.deepEqual(await formsOf(sha256('made here')), [sha256('made here'), sha256('unpacked here')])
+})
+
+test('--creds and --src-registry-token are for the registry that was named: a mirror on another host does not get them', async () => {
+  const seen: (string | undefined)[] = []
+  const mirror = createServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="mirror"' }).end()
+  })
+  const primary = createServer((request, response) => {
+    if (request.headers.authorization === undefined) return void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end()
+    response.end('{"schemaVersion":2}')
+  })
+  const hosts: string[] = []
+  for (const server of [mirror, primary]) {
+    after(() => void (server.closeAllConnections(), server.close()))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    hosts.push(`127.0.0.1:${(server.address() as { port: number }).port}`)
+  }
+  const [mirrorHost = '', host = ''] = hosts
+  const entry = { prefix: host, location: host, insecure: true, blocked: false, pullFromMirror: 'all', mirrorByDigestOnly: false, mirrors: [{ location: mirrorHost, insecure: true, pullFromMirror: 'all' }] }
+  const context = {
+    registries: async () => ({ registries: [entry], searchRegistries: [], searchOrigin: '', shortNameMode: 'disabled', aliases: new Map(), credentialHelpers: [] }),
+    credentials: { find: async () => undefined }, registriesDirectories: [], policy: async () => acceptAnything, store: { findImage: async () => undefined, listImages: async () => [] },
+  } as unknown as ImageContext
+  const given = { tlsVerify: false, retries: 0, retryDelayMs: 1, credentials: fixedCredentials('me:secret') }
+  const source = await openRegistrySourceByName(context, `//${host}/x/y:1`, given)
+  await source.close()
+  await assert.rejects(pullImage(context, `${host}/x/y:1`, { ...given, policy: 'always' }), /schemaVersion|config|media type/)
+  const token = await openRegistrySourceByName(context, `//${host}/x/y:1`, { tlsVerify: false, retries: 0, registryToken: 'secret' })
+  await token.close()
+  assert.ok(seen.length >= 3)
+  assert.deepEqual(seen.filter((authorization) => authorization !== undefined), [])
 })
 
 test('the next page of a list is asked for at the registry, also when its path looks like a host', async () => {

@@ -15,10 +15,12 @@ export const defaultRetries = 3
 
 const schemesOf = new WeakMap<object, Map<string, Promise<Scheme | undefined>>>()
 
-/** `name` = host/path (or the host alone), by which credentials are found. `insecure` = what registries.conf says; the option decides over it. */
-export function connectionOptions(context: Partial<TransportContext> & Pick<TransportContext, 'credentials'>, name: string, insecure: boolean, options: EndpointOptions): ConnectionOptions {
+/** `name` = host/path (or the host alone), by which credentials are found. `insecure` = what registries.conf says; the option decides over it. `named` = the registry that the user named, where that is not who is asked: a mirror gets no login that was given for it. */
+export function connectionOptions(context: Partial<TransportContext> & Pick<TransportContext, 'credentials'>, name: string, insecure: boolean, options: EndpointOptions, named?: string): ConnectionOptions {
   const proxyFor = proxyRules(context.proxyEnv ?? {})
-  const credentials = options.credentials ?? context.credentials
+  const given = options.credentials ?? context.credentials
+  const isNamed = named === undefined || named === name.split('/', 1)[0]
+  const credentials = isNamed ? given : (given.forOthers ?? given)
   const { onProgress } = options
   let schemes = schemesOf.get(context)
   if (schemes === undefined) schemesOf.set(context, (schemes = new Map()))
@@ -31,7 +33,7 @@ export function connectionOptions(context: Partial<TransportContext> & Pick<Tran
     ...(proxyFor === undefined ? {} : { proxyFor }),
     schemes,
     credentials: () => credentials.find(name),
-    ...(options.registryToken === undefined ? {} : { registryToken: options.registryToken }),
+    ...(options.registryToken === undefined || !isNamed ? {} : { registryToken: options.registryToken }),
     ...(context.registriesDirectories === undefined ? {} : { registriesDirectories: context.registriesDirectories }),
     ...(context.lookasideDirectory === undefined ? {} : { lookasideDirectory: context.lookasideDirectory }),
     userAgent: context.userAgent ?? 'tpod',

@@ -69,15 +69,17 @@ export function parseRegistryName(details: string): QualifiedReference {
   return reference
 }
 
-function identityOf(reference: QualifiedReference): ImageIdentity {
+function identityOf(reference: QualifiedReference): ImageIdentity & { dockerReference: QualifiedReference } {
   return { transport: 'docker', name: `//${formatReference(reference)}`, dockerReference: reference, policyScopes: dockerPolicyScopes(reference) }
 }
 
-async function openEndpoint(context: TransportContext, endpoint: PullEndpoint, identity: ImageIdentity, options: EndpointOptions): Promise<ImageSource> {
+async function openEndpoint(context: TransportContext, endpoint: PullEndpoint, identity: ReturnType<typeof identityOf>, options: EndpointOptions): Promise<ImageSource> {
   const { openRegistrySource } = await import('./registry-source.ts')
   const name = identity.name.slice(2)
   const shownAs = endpoint.isMirror ? `${name} from mirror ${endpoint.reference.domain}` : name
-  return openRegistrySource(endpoint.reference, shownAs, { ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options), action: 'read', identity })
+  return openRegistrySource(endpoint.reference, shownAs, {
+    ...connectionOptions(context, endpoint.reference.name, endpoint.insecure, options, identity.dockerReference.domain), action: 'read', identity,
+  })
 }
 
 function withMirrors(error: unknown, failures: readonly string[]): unknown {

@@ -1,6 +1,7 @@
 /** Finds what a sync has to copy: tags of repositories, directories with a manifest.json, the entries of a source file. */
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
+import { anonymous } from '../../config/auth-file.ts'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { isDigest } from '../../oci/digest.ts'
 import { formatReference, isTag, parseNormalizedReference, type QualifiedReference } from '../../oci/reference.ts'
@@ -120,7 +121,7 @@ function endpointOf({ certDirectory, tlsVerify, credentials }: RegistryToSync, u
     ...usual,
     ...(certDirectory === undefined || certDirectory === '' ? {} : { certDirectory }),
     ...(tlsVerify === undefined ? {} : { tlsVerify }),
-    ...(credentials === undefined || (credentials.username === '' && credentials.password === '') ? {} : { credentials: { find: async () => credentials } }),
+    ...(credentials === undefined || (credentials.username === '' && credentials.password === '') ? {} : { credentials: { find: async () => credentials, forOthers: anonymous } }),
   }
 }
 
