@@ -41,8 +41,9 @@ function buildExecutable(): void {
   const worker = 'src/archive/worker.ts'
   const entries = ['src/main.ts', ...(existsSync(join(root, worker)) ? [worker] : [])]
   try {
+    // In chunks: of one file all bytecode is read at each start, which cost 2 of the 8 ms of `tpod --version`.
     run('executable', bun, [
-      'build', '--compile', '--bytecode', '--minify', '--format=cjs', '--tsconfig-override=tsconfig.bundle.json',
+      'build', '--compile', '--bytecode', '--minify', '--format=esm', '--splitting', '--tsconfig-override=tsconfig.bundle.json',
       // Else whoever writes to the directory that tpod is called in decides its environment and what runs in it, as root.
       '--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--no-compile-autoload-tsconfig', '--no-compile-autoload-package-json',
       ...entries, '--outfile', temporary,
