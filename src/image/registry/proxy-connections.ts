@@ -84,7 +84,7 @@ function proxyStatusError(proxy: Proxy, host: string, status: number): Error {
 
 async function openRoute(session: Session, proxy: Proxy, opened: Agent[]): Promise<Route> {
   const isSecure = proxy.protocol === 'https:'
-  const bundle = isSecure ? await readSystemBundle() : undefined
+  const bundle = isSecure ? readSystemBundle() : undefined
   const tls = bundle === undefined ? {} : { ca: [bundle] }
   const request = isSecure ? session.https.request : session.http.request
   const forwardAgent = isSecure ? new session.https.Agent({ keepAlive: true, ...tls }) : new session.http.Agent({ keepAlive: true })

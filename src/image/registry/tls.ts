@@ -1,5 +1,5 @@
 /** Certificates for one registry, from certs.d as containers-certs.d(5) lays it out, on top of the system's CAs. */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 
@@ -27,22 +27,22 @@ export async function readTlsMaterial(host: string, search: TlsSearch): Promise<
   const material: TlsMaterial = { rejectUnauthorized: !search.insecure }
   const directories = search.certDirectory !== undefined ? [search.certDirectory] : search.certDirectories.map((directory) => join(directory, host))
   for (const directory of directories) {
-    const names = await listDirectory(directory, search.certDirectory !== undefined)
+    const names = listDirectory(directory, search.certDirectory !== undefined)
     if (names === undefined) continue
-    await readDirectoryMaterial(directory, names, material)
+    readDirectoryMaterial(directory, names, material)
     break
   }
   if (search.insecure) return material
-  const system = await readSystemBundle()
+  const system = readSystemBundle()
   // A `ca` replaces the runtime's list, so the system's bundle has to come along with a registry's own CA.
   if (system !== undefined) material.ca = [system, ...(material.ca ?? [])]
   else if (material.ca !== undefined) material.ca = [...(await import('node:tls')).rootCertificates, ...material.ca]
   return material
 }
 
-async function readDirectoryMaterial(directory: string, names: readonly string[], material: TlsMaterial): Promise<void> {
+function readDirectoryMaterial(directory: string, names: readonly string[], material: TlsMaterial): void {
   for (const name of names.toSorted()) {
-    if (name.endsWith('.crt')) (material.ca ??= []).push(await readPem(join(directory, name)))
+    if (name.endsWith('.crt')) (material.ca ??= []).push(readPem(join(directory, name)))
     if (name.endsWith('.key') && !names.includes(name.replace(/\.key$/, '.cert'))) {
       throw new TpodError('CERTIFICATE_INVALID', `read ${join(directory, name)}: no ${name.replace(/\.key$/, '.cert')} beside it`, { remedy: 'CA files end in .crt, client certificates in .cert with a .key' })
     }
@@ -51,33 +51,37 @@ async function readDirectoryMaterial(directory: string, names: readonly string[]
     if (!names.includes(keyName)) {
       throw new TpodError('CERTIFICATE_INVALID', `read ${join(directory, name)}: no ${keyName} beside it`, { remedy: 'CA files end in .crt, client certificates in .cert with a .key' })
     }
-    material.cert = await readPem(join(directory, name))
-    material.key = await readPem(join(directory, keyName))
+    material.cert = readPem(join(directory, name))
+    material.key = readPem(join(directory, keyName))
   }
 }
 
-async function listDirectory(directory: string, mustExist: boolean): Promise<string[] | undefined> {
+function listDirectory(directory: string, mustExist: boolean): string[] | undefined {
   try {
-    return await readdir(directory)
+    return readdirSync(directory)
   } catch (cause) {
     if (!mustExist && ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(cause) ?? '')) return undefined
     throw new TpodError('CERTIFICATE_INVALID', `read certificates in ${directory}: ${errorCode(cause)}`, { cause })
   }
 }
 
-async function readPem(path: string): Promise<string> {
+function readPem(path: string): string {
   try {
-    return await readFile(path, 'utf8')
+    return readFileSync(path, 'utf8')
   } catch (cause) {
     throw new TpodError('CERTIFICATE_INVALID', `read certificate ${path}: ${errorCode(cause)}`, { cause })
   }
 }
 
 /** The CAs that this machine trusts; undefined where no bundle is found: the runtime's own list. */
-export async function readSystemBundle(): Promise<string | undefined> {
+export function readSystemBundle(): string | undefined {
   for (const path of systemBundles) {
-    const text = await readFile(path, 'utf8').catch(() => undefined)
-    if (text !== undefined && text.includes('BEGIN CERTIFICATE')) return text
+    try {
+      const text = readFileSync(path, 'utf8')
+      if (text.includes('BEGIN CERTIFICATE')) return text
+    } catch {
+      // Another distribution has it elsewhere.
+    }
   }
   return undefined
 }
