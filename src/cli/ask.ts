@@ -2,6 +2,7 @@
 import { readSync } from 'node:fs'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
 import { writeOut } from './output.ts'
+import { withDefaultSignals } from './signals.ts'
 import { isTerminal } from './terminal.ts'
 
 const maxBytes = 1024 * 1024
@@ -9,7 +10,7 @@ const maxBytes = 1024 * 1024
 /** One line of standard input, visible on a terminal. Throws NO_INPUT at its end. */
 export function askLine(prompt: string): string {
   writeOut(prompt)
-  const line = readInput((byte) => byte === 0x0a)
+  const line = withDefaultSignals(() => readInput((byte) => byte === 0x0a))
   if (line === undefined) throw new TpodError('NO_INPUT', 'getting username and password: reading username: EOF')
   return line.replace(/\r?\n$/, '')
 }
@@ -27,7 +28,7 @@ export async function askPassword(prompt: string, signal: AbortSignal): Promise<
 
 /** All of standard input, its line ends left out: podman's --password-stdin. */
 export function passwordFromInput(): string {
-  return (readInput(() => false) ?? '').replaceAll(/\r?\n/g, '')
+  return (withDefaultSignals(() => readInput(() => false)) ?? '').replaceAll(/\r?\n/g, '')
 }
 
 /** Up to the byte that `isEnd`; undefined when nothing is left. Byte by byte: what follows stays for others. */

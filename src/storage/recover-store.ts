@@ -1,12 +1,16 @@
+import { readdirSync } from 'node:fs'
+import { errorCode } from '../errors/tpod-error.ts'
+import { removeTree } from '../host/fs/remove-tree.ts'
 import { dropOrphans } from './containers.ts'
 import { dropIncompleteLayers, Trash } from './layer-writes.ts'
 import { isIncomplete } from './store-context.ts'
 import type { StoreContext } from './store-context.ts'
+import { imageDirectory } from './store-paths.ts'
 import { sweepTemporaryDirectories } from './temporary-directory.ts'
 
 /**
  * Removes what crashes left: incomplete layers (with container records that stand on them), layers of containers that are
- * not there, and abandoned temporary directories. Never waits: an incomplete layer whose lock is held is being worked on.
+ * not there, data of images that are not, and abandoned temporary directories. Never waits: an incomplete layer whose lock is held is being worked on.
  */
 export async function recoverStore(context: StoreContext): Promise<void> {
   const trash = new Trash(context.paths.overlayTemporary)
@@ -20,4 +24,23 @@ export async function recoverStore(context: StoreContext): Promise<void> {
   }
   await sweepTemporaryDirectories(context.paths.overlayTemporary)
   await sweepTemporaryDirectories(context.paths.layersTemporary)
+  await dropImageData(context)
+}
+
+/** An image's data is written before its record, and removed after it, all under the lock: with the lock, none without a record is anybody's. */
+async function dropImageData(context: StoreContext): Promise<void> {
+  const known = context.images.read()
+  if (listImageData(context.paths.images).every(id => known.get(id) !== undefined)) return
+  await context.images.tryWrite(async ({ snapshot }) => {
+    for (const id of listImageData(context.paths.images)) if (snapshot.get(id) === undefined) await removeTree(imageDirectory(context.paths, id))
+  })
+}
+
+function listImageData(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter(name => /^[0-9a-f]{64}$/.test(name))
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
 }

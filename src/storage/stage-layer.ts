@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { native } from '../host/native/native.ts'
 import { ensureStoreDirectories } from './store-paths.ts'
 import { commitStagedLayer } from './layer-writes.ts'
-import { TemporaryDirectory } from './temporary-directory.ts'
+import { sweepTemporaryDirectories, TemporaryDirectory } from './temporary-directory.ts'
 import type { StoreContext } from './store-context.ts'
 import type { LayerRecord, StagedLayer } from './types.ts'
 import type { StagedContent } from '../archive/types.ts'
@@ -56,6 +56,7 @@ export async function stageLayerFiles(
 ): Promise<StagedLayer> {
   const { stageLayer } = await import('../archive/stage-layer.ts')
   ensureStoreDirectories(context.paths)
+  sweepOnce(context)
   spreadLayers(context.paths.overlayTemporary)
   const files = TemporaryDirectory.create(context.paths.overlayTemporary)
   const tarSplit = TemporaryDirectory.create(context.paths.layersTemporary)
@@ -77,6 +78,15 @@ export async function stageLayerFiles(
     await Promise.all([files.remove(), tarSplit.remove()])
     throw error
   }
+}
+
+const swept = new WeakSet<StoreContext>()
+
+/** What killed pulls unpacked may be gigabytes. Nobody waits for it: what is left of that at this process's end is for the next one. */
+function sweepOnce(context: StoreContext): void {
+  if (swept.has(context)) return
+  swept.add(context)
+  for (const parent of [context.paths.overlayTemporary, context.paths.layersTemporary]) sweepTemporaryDirectories(parent).catch(() => undefined)
 }
 
 /**

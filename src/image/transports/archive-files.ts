@@ -84,7 +84,7 @@ function readStart(fd: number): Buffer {
 
 /** Whatever the compression, with an eye on bombs: what a hostile archive unpacks to fills the disk otherwise. */
 async function* uncompressed(fd: number, sizeBytes: number | undefined, { signal }: ArchiveOptions): AsyncGenerator<Uint8Array> {
-  const source = sizeBytes === undefined ? readStream(fd) : readFileRange(fd, 0, sizeBytes)
+  const source = sizeBytes === undefined ? readStream(fd, signal) : readFileRange(fd, 0, sizeBytes)
   const first = await source.next()
   if (first.done === true) return
   let start = first.value

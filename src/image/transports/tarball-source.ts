@@ -70,7 +70,7 @@ function tarballSource(details: string, layers: readonly OpenLayer[], metadata: 
 }
 
 async function openLayer(path: string, temporaryDirectory: string | undefined, signal: AbortSignal | undefined): Promise<OpenLayer> {
-  const { fd, sizeBytes, modified } = await openInput(path, temporaryDirectory)
+  const { fd, sizeBytes, modified } = await openInput(path, temporaryDirectory, signal)
   try {
     return { fd, sizeBytes, modified, ...(await digestsOf(fd, sizeBytes, signal)) }
   } catch (error) {
@@ -79,7 +79,7 @@ async function openLayer(path: string, temporaryDirectory: string | undefined, s
   }
 }
 
-async function openInput(path: string, temporaryDirectory: string | undefined): Promise<{ fd: number; sizeBytes: number; modified: bigint }> {
+async function openInput(path: string, temporaryDirectory: string | undefined, signal: AbortSignal | undefined): Promise<{ fd: number; sizeBytes: number; modified: bigint }> {
   const now = BigInt(Date.now()) * 1_000_000n
   // Standard input may be a socket, which cannot be opened by a path.
   let fd = 0
@@ -93,7 +93,7 @@ async function openInput(path: string, temporaryDirectory: string | undefined): 
   try {
     if (stats.isDirectory()) throw new TpodError('NO_SUCH_IMAGE_PATH', `error opening ${JSON.stringify(path)}: is a directory`)
     const { readStream } = await import('./read-stream.ts')
-    return { ...(await spoolToFile(readStream(fd), temporaryDirectory)), modified: now }
+    return { ...(await spoolToFile(readStream(fd, signal), temporaryDirectory)), modified: now }
   } finally {
     closeSync(fd)
   }

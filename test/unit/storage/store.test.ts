@@ -134,3 +134,29 @@ test('paths that mount options cannot carry are refused', async () => {
   await assert.rejects(openStore({ ...store.options, graphRoot: '/a,b' }), { code: 'BAD_STORE_PATH' })
   await assert.rejects(openStore({ ...store.options, graphRoot: 'relative' }), { code: 'BAD_STORE_PATH' })
 })
+
+test('data of an image that has no record goes with the next recovery, of one that has stays', async () => {
+  await store.putImage(newImage('kept'))
+  const orphan = `${root}/g/overlay-images/${hex('orphan')}`
+  mkdirSync(orphan)
+  writeFileSync(`${orphan}/manifest`, '{}')
+  await store.recover()
+  assert.equal(existsSync(orphan), false)
+  assert.ok(existsSync(`${root}/g/overlay-images/${hex('kept')}`))
+})
+
+test('the first layer that comes sweeps what killed pulls had unpacked', async () => {
+  const abandoned = `${root}/g/overlay/tempdirs/temp-dir-dead`
+  mkdirSync(`${abandoned}/content`, { recursive: true })
+  writeFileSync(`${root}/g/overlay/tempdirs/lock-dead`, '')
+  await store.stageLayer((async function* () {})()).then((layer) => layer.discard(), () => undefined)
+  for (let wait = 0; existsSync(abandoned) && wait < 100; wait++) await new Promise((resolve) => setTimeout(resolve, 10))
+  assert.equal(existsSync(abandoned), false)
+})
+
+test('a removal goes with a reserve of disk space, which the first image brings', async () => {
+  await store.putImage(newImage('one'))
+  assert.ok(readFileSync(`${root}/g/tpod/reserve`).length >= 1024 * 1024)
+  await store.deleteImage(hex('one'))
+  assert.ok(existsSync(`${root}/g/tpod/reserve`))
+})
