@@ -67,5 +67,5 @@ function stackOf(error: unknown): string {
   for (let depth = 0; at instanceof Error && depth < 5; depth++, at = at.cause) {
     lines.push(`${depth > 0 ? 'caused by ' : ''}${at.stack ?? at.message}`)
   }
-  return lines.join('\n')
+  return lines.join('\n').replace(/[^\P{Cc}\n\t]/gu, '?')
 }

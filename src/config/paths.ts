@@ -1,5 +1,6 @@
 /** Default places of the store, as containers/storage chooses them. */
-import { statSync } from 'node:fs'
+import { lstatSync, mkdirSync, statSync } from 'node:fs'
+import { errorCode, TpodError } from '../errors/tpod-error.ts'
 
 export interface UserPlace {
   env: Readonly<Record<string, string | undefined>>
@@ -23,12 +24,31 @@ export function defaultRunRoot(place: UserPlace): string {
   return place.isRoot ? SYSTEM_RUN_ROOT : `${userRuntimeDirectory(place)}/containers`
 }
 
-/** XDG_RUNTIME_DIR, or where it would be; the last resort is a folder in TMPDIR that containers/storage uses too. */
+/**
+ * XDG_RUNTIME_DIR, or where it would be; the last resort is a folder in TMPDIR that containers/storage uses too. As anybody
+ * may make things there, it is made here, and refused if it is another's: who owns it would choose what containers run.
+ * Throws RUNTIME_DIRECTORY.
+ */
 export function userRuntimeDirectory({ env, uid }: Pick<UserPlace, 'env' | 'uid'>): string {
   if (env['XDG_RUNTIME_DIR']) return env['XDG_RUNTIME_DIR']
   const usual = `/run/user/${uid}`
   if (statSync(usual, { throwIfNoEntry: false })?.uid === uid) return usual
-  return `${env['TMPDIR'] || '/tmp'}/storage-run-${uid}`
+  const fallback = `${env['TMPDIR'] || '/tmp'}/storage-run-${uid}`
+  // In a user namespace we may be shown as root.
+  if (process.geteuid?.() === uid) checkOwnDirectory(fallback, uid)
+  return fallback
+}
+
+function checkOwnDirectory(path: string, uid: number): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (cause) {
+    // Where nothing can be made the store says so when it needs it.
+    if (errorCode(cause) !== 'EEXIST') return
+  }
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats === undefined || (stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0)) return
+  throw new TpodError('RUNTIME_DIRECTORY', `use ${path}: it is no directory that you alone may write to`, { remedy: 'log in with a session that has XDG_RUNTIME_DIR, or set it to a directory of your own with mode 0700' })
 }
 
 /** storage.conf files, most important first; the first that exists is the only one read. */

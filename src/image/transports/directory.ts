@@ -3,7 +3,7 @@ import { TpodError } from '../../errors/tpod-error.ts'
 import { digestHex, digestOf, parseDigest } from '../../oci/digest.ts'
 import { maxManifestBytes } from '../../oci/image-types.ts'
 import { pathPolicyScopes } from '../trust/policy-scopes.ts'
-import { decodeSignatureBlob, maxSignatureBytes } from '../trust/signature-blob.ts'
+import { decodeSignatureBlob, maxSignatureBytes, signatureBudget } from '../trust/signature-blob.ts'
 import type { EndpointOptions, ImageDestination, ImageIdentity, ImageSource, RawManifest, Signature } from '../types.ts'
 import { openDirectoryFiles } from './file-set.ts'
 import type { FileSet } from './file-set.ts'
@@ -59,10 +59,12 @@ async function readManifest(files: FileSet, name: string, digest: string | undef
 
 async function readSignatures(files: FileSet, prefix: string): Promise<Signature[]> {
   const signatures: Signature[] = []
+  const spend = signatureBudget(files.description)
   for (let number = 1; number <= maxSignatures; number++) {
     const name = `${prefix}signature-${number}`
     const bytes = await files.read(name, maxSignatureBytes)
     if (bytes === undefined) break
+    spend(bytes.length)
     signatures.push(decodeSignatureBlob(bytes, `${files.description}/${name}`))
   }
   return signatures

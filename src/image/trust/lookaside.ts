@@ -11,7 +11,7 @@ import { writeFileAtomic } from '../../host/fs/write-file-atomic.ts'
 import { digestHex, parseDigest } from '../../oci/digest.ts'
 import type { QualifiedReference } from '../../oci/reference.ts'
 import type { Signature } from '../types.ts'
-import { decodeSignatureBlob, encodeSignatureBlob, maxSignatureBytes } from './signature-blob.ts'
+import { decodeSignatureBlob, encodeSignatureBlob, maxSignatureBytes, signatureBudget } from './signature-blob.ts'
 
 /** Of one image: a server that has more is broken or hostile. */
 const maxSignatures = 128
@@ -23,12 +23,14 @@ export type FetchUrl = (url: URL, options: { maxBytes: number; signal?: AbortSig
 export async function readLookaside(base: string, reference: QualifiedReference, manifestDigest: string, options: { fetchUrl: FetchUrl; signal?: AbortSignal }): Promise<Signature[]> {
   const { fetchUrl, signal } = options
   const signatures: Signature[] = []
+  const spend = signatureBudget(reference.name)
   for (let number = 1; ; number++) {
     const url = signatureUrl(base, reference, manifestDigest, number, 'read')
     if (number > maxSignatures) throw new TpodError('LOOKASIDE_FAILED', `read signatures from ${url.href}: more than ${maxSignatures}, that is no sensible number`)
     signal?.throwIfAborted()
     const blob = url.protocol === 'file:' ? await readSignatureFile(filePath(url)) : await fetchUrl(url, { maxBytes: maxSignatureBytes, ...(signal === undefined ? {} : { signal }) })
     if (blob === undefined) return signatures
+    spend(blob.length)
     signatures.push(decodeSignatureBlob(blob, shown(url)))
   }
 }

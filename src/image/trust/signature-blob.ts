@@ -8,6 +8,17 @@ import type { Signature } from '../types.ts'
 
 /** Larger ones are refused wherever signatures are read: 4 MiB, as containers/image has it. */
 export const maxSignatureBytes = 4 * 1024 * 1024
+/** Of all signatures of an image together; honest ones have some kilobytes. They are in memory at once. */
+const maxTotalBytes = 16 * 1024 * 1024
+
+/** Counts what was read of an image's signatures. The function throws SIGNATURE_INVALID when it is too much. */
+export function signatureBudget(what: string): (bytes: number) => void {
+  let total = 0
+  return (bytes) => {
+    total += bytes
+    if (total > maxTotalBytes) throw new TpodError('SIGNATURE_INVALID', `read signatures of ${what}: they have more than ${maxTotalBytes} bytes together`, { remedy: 'remove those that nobody needs from where they are kept' })
+  }
+}
 
 const sigstorePrefix = Buffer.from('\0sigstore-json\n')
 

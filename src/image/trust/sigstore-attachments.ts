@@ -7,6 +7,7 @@ import { digestHex, digestOf, parseDigest } from '../../oci/digest.ts'
 import { parseManifest } from '../../oci/image-types.ts'
 import type { Descriptor, ImageManifest } from '../../oci/image-types.ts'
 import type { Signature } from '../types.ts'
+import { signatureBudget } from './signature-blob.ts'
 
 /** One repository of a registry, as far as attachments need it. */
 export interface AttachmentRepository {
@@ -38,8 +39,10 @@ export function attachmentTag(manifestDigest: string): string {
 export async function readSigstoreAttachments(repository: AttachmentRepository, manifestDigest: string, signal?: AbortSignal): Promise<Signature[]> {
   const manifest = await readAttachmentManifest(repository, manifestDigest, signal)
   const signatures: Signature[] = []
+  const spend = signatureBudget(repository.name)
   for (const { mediaType, digest, size, annotations } of manifest?.layers ?? []) {
     const payload = await readBlob(repository, digest, size, maxPayloadBytes, signal)
+    spend(payload.length)
     signatures.push({ kind: 'sigstore', mediaType, payload, annotations: annotations ?? {} })
   }
   return signatures
