@@ -1,5 +1,5 @@
 /** An archive being written: to a file that appears whole at the end, or straight into a pipe. */
-import { closeSync, constants, fchmodSync, fdatasync, ftruncateSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fchmodSync, fdatasync, ftruncateSync, lstatSync, openSync, realpathSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { formatMemberHeader } from '../../archive/tar-write.ts'
@@ -182,9 +182,11 @@ function openTarget(path: string): OutputTarget {
   try {
     // What these lead to is the caller's, and may be a file he goes on writing to.
     if (!isFile || /^\/(?:dev|proc)\//.test(path)) return { kind: 'stream', path, fd: openSync(path, constants.O_WRONLY) }
-    sweepTemporaryFiles(dirname(path))
-    const { fd, path: temporary } = createTemporaryFile(dirname(path), 'archive', 0o600)
-    return { kind: 'file', path, temporary, fd }
+    // A link stays one: what it leads to is replaced.
+    const place = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && existsSync(path) ? realpathSync(path) : path
+    sweepTemporaryFiles(dirname(place))
+    const { fd, path: temporary } = createTemporaryFile(dirname(place), 'archive', 0o600)
+    return { kind: 'file', path: place, temporary, fd }
   } catch (cause) {
     throw new TpodError('NO_SUCH_IMAGE_PATH', `create ${path}: ${describeErrno(cause)}`, { cause })
   }
