@@ -134,7 +134,7 @@ export class UnpackWorker {
 /**
  * Where the worker's code is: beside this file, as source or compiled for Node. In the Bun executable under the path
  * that it has below src/, since `bun build --compile src/main.ts src/archive/worker.ts` keeps that; `import.meta.url`
- * is of no use there, as the bundler replaces it by the source's path on the machine that built.
+ * is of no use there: it names the chunk that this module came into.
  */
 function workerUrl(): URL {
   if (isCompiledExecutable()) return new URL('file:///$bunfs/root/archive/worker.js')
