@@ -113,3 +113,14 @@ test('inspect templates: fields that the JSON leaves out are empty, times are Go
   assert.equal(show('{{.Created}}', docker), created)
   assert.equal((JSON.parse(show('{{json .}}', docker)) as { Os: string }).Os, 'linux')
 })
+
+test('files that flags name and that cannot be used', async () => {
+  const address = await host.startRegistry()
+  host.tpodOk(['manifest', 'create', 'list'])
+  for (const args of [['pull', '--authfile', '/nonexistent/a.json', `${address}/x`], ['push', '--authfile', '/nonexistent/a.json', 'busybox', `${address}/x`], ['manifest', 'add', '--authfile', '/nonexistent/a.json', 'list', `docker://${address}/x`]]) {
+    const result = asPodman(args)
+    assert.deepEqual([result.code, result.stderr], [125, 'Error: stat /nonexistent/a.json: no such file or directory\n'], args.join(' '))
+  }
+  const pushed = asPodman(['push', '-q', '--digestfile', '/nonexistent/digest', 'busybox', `${address}/x`])
+  assert.deepEqual([pushed.code, pushed.stderr], [125, 'Error: write digest to file: open /nonexistent/digest: no such file or directory\n'])
+})

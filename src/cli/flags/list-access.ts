@@ -3,6 +3,7 @@ import { TpodError } from '../../errors/tpod-error.ts'
 import type { EndpointOptions } from '../../image/types.ts'
 import type { EntryChanges, ListAccess } from '../../libpod/images/manifest-lists.ts'
 import { bool, csv, text } from '../options.ts'
+import { existingAuthFile } from './auth-file.ts'
 
 export const tlsFlags = {
   insecure: bool('neither require HTTPS nor verify certificates when accessing the registry', { hidden: true }),
@@ -37,7 +38,7 @@ export function listAccess(flags: AccessValues, given: ReadonlySet<string>, sign
   if (given.has('insecure') && given.has('tls-verify')) throw new TpodError('BAD_FLAG', '--insecure may not be used with --tls-verify')
   const tlsVerify = given.has('insecure') ? flags.insecure !== true : given.has('tls-verify') ? flags['tls-verify'] === true : undefined
   return {
-    authFile: flags.authfile,
+    authFile: existingAuthFile(flags.authfile),
     credentials: flags.creds,
     endpoint: {
       signal,

@@ -3,6 +3,7 @@ import type { EndpointOptions } from '../../image/types.ts'
 import type { RegistryAccess } from '../../libpod/image-context.ts'
 import { bool, text, uint } from '../options.ts'
 import { parseFlagDurationMs } from '../parse-duration.ts'
+import { existingAuthFile } from './auth-file.ts'
 
 export const transferFlags = (verb: 'pull' | 'push') => ({
   authfile: text('Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override', { complete: 'files' }),
@@ -31,7 +32,7 @@ interface TransferValues {
 /** `given`: the flags that the user wrote. */
 export function transferOptions(flags: TransferValues, given: ReadonlySet<string>): Pick<EndpointOptions, 'tlsVerify' | 'certDirectory' | 'retries' | 'retryDelayMs'> & RegistryAccess {
   return {
-    authFile: flags.authfile, credentials: flags.creds, signaturePolicy: flags['signature-policy'],
+    authFile: existingAuthFile(flags.authfile), credentials: flags.creds, signaturePolicy: flags['signature-policy'],
     ...(flags['cert-dir'] === undefined ? {} : { certDirectory: flags['cert-dir'] }),
     ...(flags.retry === undefined ? {} : { retries: flags.retry }),
     ...(flags['retry-delay'] === undefined ? {} : { retryDelayMs: parseFlagDurationMs('retry-delay', flags['retry-delay']) }),

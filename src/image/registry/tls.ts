@@ -61,7 +61,7 @@ function listDirectory(directory: string, mustExist: boolean): string[] | undefi
     return readdirSync(directory)
   } catch (cause) {
     if (!mustExist && ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(cause) ?? '')) return undefined
-    throw new TpodError('CERTIFICATE_INVALID', `read certificates in ${directory}: ${errorCode(cause)}`, { cause })
+    throw new TpodError('CERTIFICATE_INVALID', `read certificates in ${directory}: ${errorCode(cause) === 'ENOENT' ? 'no such file or directory' : errorCode(cause)}`, { cause })
   }
 }
 

@@ -60,10 +60,10 @@ async function pushList(engine: Engine, name: string, destination: string | unde
 }
 
 async function writeDigest(path: string, digest: string): Promise<void> {
-  const { writeFile } = await import('node:fs/promises')
+  const [{ writeFile }, { describeErrno }] = await Promise.all([import('node:fs/promises'), import('../../image/transports/file-set.ts')])
   try {
     await writeFile(path, digest)
   } catch (cause) {
-    throw new TpodError('DIGEST_FILE', `write digest to file ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new TpodError('DIGEST_FILE', `write digest to file: open ${path}: ${describeErrno(cause)}`, { cause })
   }
 }
