@@ -4,7 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { formatMemberHeader } from '../../src/archive/tar-write.ts'
 import { userRuntimeDirectory } from '../../src/config/paths.ts'
+import { openArchiveFiles } from '../../src/image/transports/archive-files.ts'
 import { openDirectorySource } from '../../src/image/transports/directory.ts'
 import { readLookaside } from '../../src/image/trust/lookaside.ts'
 import { readSigstoreAttachments } from '../../src/image/trust/sigstore-attachments.ts'
@@ -46,6 +49,17 @@ test('dir: many large signatures', async () => {
   const source = await openDirectorySource(image)
   await assert.rejects(async () => source.getSignatures?.(digest), { code: 'SIGNATURE_INVALID' })
   await source.close()
+})
+
+test('an archive of nothing but long names, which compress to a thousandth, is left before they fill the memory', async () => {
+  const path = join(directory, 'names.tar.gz')
+  const folder = 'd'.repeat(3_900)
+  const members = Array.from({ length: 1_000 }, (_, number) => Buffer.from(formatMemberHeader({ kind: 'file', name: `${folder}/${number}`, mode: 0o644 }, 0)))
+  // Gzip members are joined by writing one after the other.
+  const piece = gzipSync(Buffer.concat(members), { level: 1 })
+  writeFileSync(path, Buffer.concat(Array.from({ length: 20 }, () => piece)))
+  assert.ok(statSync(path).size < 2_000_000)
+  await assert.rejects(openArchiveFiles(path, { temporaryDirectory: directory }), { code: 'ARCHIVE_LIMIT' })
 })
 
 test('the runtime directory below /tmp is made for its user alone, and not taken from others', () => {

@@ -32,6 +32,8 @@ export interface ArchiveOptions {
 
 /** Of an archive of images; the biggest honest ones have a few thousand. */
 const maxMembers = 250_000
+/** Of all names together, which are kept: long ones compress to nothing. */
+const maxNameBytes = 64 * 1024 * 1024
 const maxLinkDepth = 8
 const windowBytes = 64 * 1024
 
@@ -116,6 +118,7 @@ function indexMembers(fd: number, sizeBytes: number, description: string, signal
   const members = new Map<string, Member[]>()
   let position = 0
   let count = 0
+  let nameBytes = 0
   const advance = (bytes: Buffer): void => void (position += bytes.length)
   const reader = new TarReader({
     raw: advance,
@@ -123,6 +126,8 @@ function indexMembers(fd: number, sizeBytes: number, description: string, signal
     entryEnd: () => undefined,
     entry: (entry) => {
       if (++count > maxMembers) throw new TpodError('ARCHIVE_LIMIT', `read ${description}: more than ${maxMembers} members`)
+      nameBytes += entry.name.length + entry.linkName.length
+      if (nameBytes > maxNameBytes) throw new TpodError('ARCHIVE_LIMIT', `read ${description}: the names of its members have more than ${maxNameBytes} bytes`)
       const name = cleanName(entry.name)
       if (name === undefined || entry.kind === 'directory') return
       const member = describeMember(entry, name, position)
