@@ -124,3 +124,13 @@ test('files that flags name and that cannot be used', async () => {
   const pushed = asPodman(['push', '-q', '--digestfile', '/nonexistent/digest', 'busybox', `${address}/x`])
   assert.deepEqual([pushed.code, pushed.stderr], [125, 'Error: write digest to file: open /nonexistent/digest: no such file or directory\n'])
 })
+
+test('a trust rule for what no image can be called is refused', () => {
+  const policy = host.writeFile('set-policy.json', '{"default":[{"type":"insecureAcceptAnything"}]}')
+  const set = (scope: string): Result => asPodman(['image', 'trust', 'set', '--policypath', policy, '--type', 'reject', scope])
+  for (const scope of ['', 'BAD::x', 'quay.io/', 'quay.io//x', 'quay.io/Upper', 'quay.io/x:a:b', 'docker://quay.io', 'quay.io:x/y', 'x y']) {
+    const refused = set(scope)
+    assert.deepEqual([refused.code, refused.stderr], [125, `Error: invalid image uri: ${scope}\n`.replace(': \n', ':\n')])
+  }
+  for (const scope of ['default', 'quay.io', 'localhost:5000', 'localhost:5000/a/b', 'quay.io/a/b:v1', `quay.io/a@sha256:${'0'.repeat(64)}`, '*.example.com', '[::1]:5000/x']) assert.equal(set(scope).stderr, '', scope)
+})

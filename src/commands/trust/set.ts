@@ -20,9 +20,12 @@ export default class TrustSet extends BaseCommand {
   async run(): Promise<void> {
     const { args: { registry }, flags } = await this.parse(TrustSet)
     const scope = registry as string
-    if (!/^[\w.-]+(?::\d+)?(?:[/:@][\w.:@/-]*)?$/.test(scope)) throw new TpodError('BAD_REFERENCE', `invalid image uri: ${scope}`)
+    if (!scopePattern.test(scope)) throw new TpodError('BAD_REFERENCE', `invalid image uri: ${scope}`)
     if (!types.includes(flags.type)) throw new TpodError('BAD_FLAG', `invalid choice: ${flags.type} (choose from 'accept', 'reject', 'signedBy', 'sigstoreSigned')`)
     const { setTrust } = await import('../../libpod/images/trust.ts')
     await setTrust(this.context.env, { scope, type: flags.type as TrustType, keyFiles: flags.pubkeysfile }, flags.policypath ? { policyPath: flags.policypath } : {})
   }
 }
+
+/** `default`, HOST[:PORT][/PATH…][:TAG][@DIGEST] or *.DOMAIN: a rule for anything else would never be asked, and protect nobody. */
+const scopePattern = /^(?:(?:\*\.)?[\w.-]+|\[[0-9a-f:]+\])(?::\d+)?(?:\/[a-z0-9._-]+)*(?:(?<=\/[^/]*):\w[\w.-]*)?(?:@sha256:[0-9a-f]{64})?$/
