@@ -62,7 +62,7 @@ function named(end: string, text: string, parse: (text: string) => ImageName): I
 async function optionsOf(context: TransportContext, options: CopyBetweenOptions): Promise<CopyOptions> {
   const { preserveDigests, format, compression, removeSignatures, parallelLayers, signal, onProgress } = options
   const { signing, signContext } = options
-  const signers = signing === undefined ? [] : await (await import('./trust/open-signers.ts')).openSigners(signing, signContext)
+  const signers = signing === undefined ? [] : await (await import('./trust/open-signers.ts')).openSigners(signing, { ...(context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory }), ...signContext })
   const instances = instancesOf(options)
   return {
     instances,

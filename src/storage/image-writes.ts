@@ -131,7 +131,7 @@ async function addBigData(context: StoreContext, record: ImageRecord, data: Read
     const path = `${directory}/${bigDataFileName(key)}`
     // The file is compared too: a writer that was killed between file and record left another one under the recorded digest.
     if (names.includes(key) && digests[key] === digest && holds(path, bytes)) continue
-    await writeFileAtomic(path, bytes)
+    await writeFileAtomic(path, bytes, { isLocked: true })
     if (!names.includes(key)) names.push(key)
     sizes[key] = bytes.length
     digests[key] = digest

@@ -74,8 +74,9 @@ function emptyWork(): void {
   mkdirSync(work)
 }
 
-/** What only a living command may have; the numbers are what a crash may leave for good. */
+/** What only a living command may have: what is left by now is there for good. */
 function assertSwept(): void {
+  host.tpodOk(['image', 'prune', '-f'])
   const list = (path: string): string[] => (existsSync(path) ? readdirSync(path) : [])
   for (const path of ['tpod/partial-blobs', 'tpod/new-layers', 'tpod/uploads', 'overlay/tempdirs', 'overlay-layers/tmp']) assert.deepEqual(list(join(host.graphRoot, path)), [], path)
   assert.deepEqual(list(temporary).filter((name) => !name.startsWith('.bun-')), [], 'in TMPDIR')
@@ -94,7 +95,6 @@ for (const [name, args] of [
       host.tpodOk(args())
       assertStoreHealthy(host)
       await assertLayersWhole(host)
-      host.tpodOk(['image', 'prune', '-f'])
       assertSwept()
     })
   })
@@ -242,7 +242,6 @@ for (const [name, args] of [['tag', ['tag', small, 'localhost/tagged:1', 'localh
       assertStoreHealthy(host)
       if (host.tpod(['image', 'exists', small]).code === 0) await assertLayersWhole(host)
       emptyStore()
-      host.tpodOk(['image', 'prune', '-f'])
       assertSwept()
       assert.deepEqual(JSON.parse(readFileSync(join(host.graphRoot, 'overlay-layers/layers.json'), 'utf8')), [])
     })

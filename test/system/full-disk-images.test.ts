@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFile
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { TarOutput } from '../../src/image/transports/tar-output.ts'
+import { GpgHome } from '../support/gpg-home.ts'
 import { TestHost, tpodPath } from '../support/host.ts'
 import type { Result } from '../support/host.ts'
 import { buildRandomImage } from '../support/images.ts'
@@ -133,4 +134,22 @@ test('what must be on disk for a while goes to TMPDIR: full, it is named', () =>
   host.tpodOk(['manifest', 'create', 'list', big])
   assertFull(host.tpod(['manifest', 'push', '--add-compression', 'zstd', 'list', `docker://${pushed}-list`], { env }))
   assert.deepEqual(left(), [])
+})
+
+test('signatures cannot be made or verified where gpg finds no space: that is said, not that keys are missing', () => {
+  const gpg = new GpgHome()
+  try {
+    const key = gpg.makeKey('signer')
+    const env = { GNUPGHOME: gpg.directory }
+    const signed = join(host.directory, 'signed')
+    const sign = ['image', 'copy', '-q', '--sign-by', key, '--sign-identity', 'localhost/x:latest', `docker://${pushed}`, `dir:${signed}`]
+    host.tpodOk(sign, { env })
+    const policy = host.writeFile('signed.json', JSON.stringify({ default: [{ type: 'signedBy', keyType: 'GPGKeys', keyPath: gpg.exportKey(key, 'key.asc'), signedIdentity: { type: 'exactRepository', dockerRepository: 'localhost/x' } }] }))
+    fill()
+    assertFull(host.tpod(['image', 'copy', '-q', '--tmpdir', disk, '--policy', policy, `dir:${signed}`, `dir:${signed}-verified`]))
+    assertFull(host.tpod([...sign.slice(0, 3), '--tmpdir', disk, ...sign.slice(3)], { env }))
+    assert.deepEqual(readdirSync(disk), ['fill'])
+  } finally {
+    gpg.dispose()
+  }
 })

@@ -3,7 +3,6 @@ import { errorCode, throwIfAborted, TpodError } from '../../errors/tpod-error.ts
 import { parseManifest } from '../../oci/image-types.ts'
 import { formatPlatform, chooseInstance } from '../../oci/platform.ts'
 import { isSchema1 } from '../../oci/schema1.ts'
-import type { Platform } from '../../oci/image-types.ts'
 import type { ImageDestination, ImageSource, RawManifest } from '../types.ts'
 import { copyInstance } from './copy-instance.ts'
 import type { CopyTask } from './copy-task.ts'
@@ -21,10 +20,10 @@ const maxRounds = 4
  * UNSUPPORTED_MANIFEST (no format says what the image has), MANIFEST_REJECTED, MANIFEST_UNCHANGEABLE (signatures, a digest or
  * preserveDigests forbid the change that the destination needs), SIGNATURES_UNSUPPORTED, POLICY_*, BLOBS_GONE.
  */
-export async function copyImage(context: { platform: Platform }, source: ImageSource, destination: ImageDestination, options: CopyOptions = {}): Promise<CopyResult> {
+export async function copyImage(context: Pick<CopyTask, 'platform' | 'temporaryDirectory'>, source: ImageSource, destination: ImageDestination, options: CopyOptions = {}): Promise<CopyResult> {
   const { signal } = options
   const top = await source.getManifest(undefined, signal === undefined ? {} : { signal })
-  const task: CopyTask = { platform: options.platform ?? context.platform, source, destination, options, top }
+  const task: CopyTask = { platform: options.platform ?? context.platform, source, destination, options, top, ...(context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory }) }
   for (let round = 1; ; round++) {
     try {
       return await copyAndCommit(task)

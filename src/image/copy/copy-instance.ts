@@ -66,9 +66,9 @@ export async function copyInstance(task: CopyTask, raw: RawManifest, isInstance:
   return manifest
 }
 
-export async function checkPolicyOf({ source, options: { policy, signal } }: CopyTask, raw: RawManifest): Promise<void> {
+export async function checkPolicyOf({ source, temporaryDirectory, options: { policy, signal } }: CopyTask, raw: RawManifest): Promise<void> {
   const { checkTrust } = await import('../trust/check-trust.ts')
-  await checkTrust(policy!, source, raw, signal === undefined ? {} : { signal })
+  await checkTrust(policy!, source, raw, { ...(signal === undefined ? {} : { signal }), ...(temporaryDirectory === undefined ? {} : { temporaryDirectory }) })
 }
 
 async function findStoredLayers(source: ImageSource, image: SourceImage): Promise<readonly SourceLayer[] | undefined> {

@@ -5,6 +5,8 @@ import type { CopyOptions } from './types.ts'
 
 export interface CopyTask {
   platform: Platform
+  /** For gpg's keyrings; default /var/tmp. */
+  temporaryDirectory?: string
   source: ImageSource
   destination: ImageDestination
   options: CopyOptions

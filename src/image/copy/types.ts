@@ -36,7 +36,7 @@ export interface CopyResult {
 }
 
 export type CopyImage = (
-  context: { platform: Platform },
+  context: { platform: Platform; temporaryDirectory?: string },
   source: import('../types.ts').ImageSource,
   destination: import('../types.ts').ImageDestination,
   options?: CopyOptions,

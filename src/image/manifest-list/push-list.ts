@@ -77,7 +77,7 @@ function openStoredList(context: ImageContext, stored: StoredList, endpoint: End
     checkInstance: async (source, manifest, signal) => {
       if (ownMade.has(manifest.digest)) return
       const { checkTrust } = await import('../trust/check-trust.ts')
-      await checkTrust(await context.policy(), source, manifest, signal === undefined ? {} : { signal })
+      await checkTrust(await context.policy(), source, manifest, { ...(signal === undefined ? {} : { signal }), ...(context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory }) })
     },
   })
 }

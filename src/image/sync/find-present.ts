@@ -27,7 +27,7 @@ export async function findPresent(context: TransportContext, image: SyncImage, t
     if (parseManifest(manifest.bytes, manifest.mediaType, source.description).kind === 'index' && request.all !== true) return undefined
     if (request.removeSignatures !== true && ((await source.getSignatures?.(manifest.digest, abortable)) ?? []).length > 0) return undefined
     const { checkTrust } = await import('../trust/check-trust.ts')
-    await checkTrust(await context.policy(), source, manifest, abortable)
+    await checkTrust(await context.policy(), source, manifest, { ...abortable, ...(context.temporaryDirectory === undefined ? {} : { temporaryDirectory: context.temporaryDirectory }) })
     return manifest
   } catch (error) {
     // The copy fails in the same way, and says so in its own words.

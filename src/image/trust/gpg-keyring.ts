@@ -137,9 +137,11 @@ async function runVerify(home: string, message: Uint8Array, options: GpgOptions)
   }
 }
 
-function runGpg(home: string, args: readonly string[], input: Uint8Array, { signal }: GpgOptions): Promise<RunResult> {
+async function runGpg(home: string, args: readonly string[], input: Uint8Array, { signal }: GpgOptions): Promise<RunResult> {
   const fixed = ['--homedir', home, '--no-options', '--batch', '--no-tty', '--no-autostart', '--no-auto-key-locate', '--no-auto-key-retrieve', '--trust-model', 'always', '--no-permission-warning']
-  return runCommand('gpg', [...fixed, ...args], { input, timeoutMs, env: { PATH: ownEnvironment()['PATH'], HOME: home, LC_ALL: 'C' }, ...(signal === undefined ? {} : { signal }) })
+  const result = await runCommand('gpg', [...fixed, ...args], { input, timeoutMs, env: { PATH: ownEnvironment()['PATH'], HOME: home, LC_ALL: 'C' }, ...(signal === undefined ? {} : { signal }) })
+  if (result.exitCode !== 0 && result.stderr.includes('No space left on device')) throw new TpodError('NO_SPACE', `run gpg in ${home}: no space left on device`, { remedy: 'free some space there, or choose another directory with TMPDIR' })
+  return result
 }
 
 function parseStatuses({ stdout }: RunResult): Status[] {

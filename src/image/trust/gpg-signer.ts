@@ -1,7 +1,7 @@
 /** Making simple signatures with the user's own gpg: its keys, its agent, its options. */
 import { readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TpodError } from '../../errors/tpod-error.ts'
+import { errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import { createTemporaryDirectory } from '../../host/fs/temporary.ts'
 import { runCommand } from '../../host/process/run.ts'
 import { formatReference } from '../../oci/reference.ts'
@@ -44,7 +44,9 @@ async function signMessage(payload: Uint8Array, options: GpgSignerOptions): Prom
   const { path: directory, remove } = await createTemporaryDirectory(options.temporaryDirectory ?? '/var/tmp', 'sign')
   try {
     const path = join(directory, 'payload')
-    await writeFile(path, payload)
+    await writeFile(path, payload).catch((cause: unknown) => {
+      throw new TpodError('SIGNING_FAILED', `write ${path}: ${errorMessage(cause)}`, { cause })
+    })
     const { passphrase } = options
     const args = [
       ...(options.homedir === undefined ? [] : ['--homedir', options.homedir]), '--batch', '--no-armor', '--no-textmode', '--no-throw-keyids',

@@ -18,6 +18,8 @@ export interface OpenSignersOptions {
   askPassphrase?: (keyFile: string) => Promise<string>
   /** Program and version, for the signatures. */
   creator?: string
+  /** Default /var/tmp. */
+  temporaryDirectory?: string
   signal?: AbortSignal
 }
 
@@ -31,7 +33,7 @@ export async function openSigners(keys: SigningKeys, options: OpenSignersOptions
     const { gpgSigner } = await import('./gpg-signer.ts')
     signers.push(gpgSigner({
       fingerprint: gpgKey, ...(passphrase === undefined ? {} : { passphrase }), ...(creator === undefined ? {} : { creator }),
-      ...(options.env === undefined ? {} : { env: options.env }), ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.env === undefined ? {} : { env: options.env }), ...(options.temporaryDirectory === undefined ? {} : { temporaryDirectory: options.temporaryDirectory }), ...(options.signal === undefined ? {} : { signal: options.signal }),
     }))
   }
   if (sigstoreKeyFile !== undefined) {

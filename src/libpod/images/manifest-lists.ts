@@ -14,7 +14,7 @@ import { isDigest } from '../../oci/digest.ts'
 import type { Platform } from '../../oci/image-types.ts'
 import { formatReference, parseNormalizedReference, withDefaultTag } from '../../oci/reference.ts'
 import type { Engine } from '../engine.ts'
-import { imageContext, registriesOf } from '../image-context.ts'
+import { imageContext, registriesOf, temporaryDirectoryOf } from '../image-context.ts'
 import type { RegistryAccess } from '../image-context.ts'
 
 export interface EntryChanges {
@@ -186,7 +186,7 @@ export async function pushManifestList(engine: Engine, listName: string, destina
   const [{ pushStoredList }, { parseImageName, transportOf }] = await Promise.all([import('../../image/manifest-list/push-list.ts'), import('../../image/transports/image-name.ts')])
   const name = parseImageName(transportOf(destination) === undefined ? `docker://${destination}` : destination)
   const signers = signing === undefined ? [] : await (await import('../../image/trust/open-signers.ts')).openSigners(signing, {
-    env: engine.options.hostEnv, creator: engine.options.userAgent ?? 'tpod',
+    env: engine.options.hostEnv, temporaryDirectory: temporaryDirectoryOf(engine), creator: engine.options.userAgent ?? 'tpod',
     ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(push.signal === undefined ? {} : { signal: push.signal }),
   })
   const { manifest: { digest } } = await pushStoredList(imageContext(engine, { authFile, credentials }), stored, name, { ...push, signers: [...push.signers ?? [], ...signers] })

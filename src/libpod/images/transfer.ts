@@ -5,7 +5,7 @@ import type { PullImagesOptions } from '../../image/pull-images.ts'
 import type { PushedImage, PushOptions } from '../../image/push.ts'
 import type { SigningKeys } from '../../image/trust/open-signers.ts'
 import type { Engine } from '../engine.ts'
-import { imageContext, registriesOf } from '../image-context.ts'
+import { imageContext, registriesOf, temporaryDirectoryOf } from '../image-context.ts'
 import type { RegistryAccess } from '../image-context.ts'
 
 export interface PullFromOptions extends Omit<PullImagesOptions, 'credentials'>, RegistryAccess {}
@@ -32,7 +32,7 @@ export async function pushImage(engine: Engine, name: string, destination: strin
   const { authFile, credentials, signaturePolicy, digestFile, signing, askPassphrase, ...push } = options
   const { pushImage: pushFrom } = await import('../../image/push.ts')
   const signers = signing === undefined ? [] : await (await import('../../image/trust/open-signers.ts')).openSigners(signing, {
-    env: engine.options.hostEnv, creator: engine.options.userAgent ?? 'tpod', ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(push.signal === undefined ? {} : { signal: push.signal }),
+    env: engine.options.hostEnv, temporaryDirectory: temporaryDirectoryOf(engine), creator: engine.options.userAgent ?? 'tpod', ...(askPassphrase === undefined ? {} : { askPassphrase }), ...(push.signal === undefined ? {} : { signal: push.signal }),
   })
   const pushed = await pushFrom(imageContext(engine, { authFile, credentials, signaturePolicy }), name, destination, { ...push, signers: [...push.signers ?? [], ...signers] })
   if (digestFile !== undefined) await writeDigest(digestFile, pushed.digest)
