@@ -29,14 +29,20 @@ export function reportError(error: unknown, context: ErrorContext): number {
     if (remedy && (context.program ?? 'tpod') === 'tpod') lines.push(`Hint: ${oneLine(remedy)}`)
     if (context.debug) lines.push(stackOf(error))
     writeError(lines.join('\n') + '\n')
-    return error.exitCode ?? ExitCode.engineFailure
+    return exitStatus(error, context)
   }
   const system = isSystemError(error)
   const lines = [`Error: ${oneLine(errorMessage(error))}`]
   if (!system) lines.push('This is a defect of tpod: please report it, with the output of the same command under --log-level=debug.')
   if (context.debug) lines.push(stackOf(error))
   writeError(lines.join('\n') + '\n')
-  return ExitCode.engineFailure
+  return exitStatus(undefined, context)
+}
+
+/** Only docker's run has podman's 125 for a failure of its own; its other commands end with 1. */
+function exitStatus(error: TpodError | undefined, { program, commandLine }: ErrorContext): number {
+  const status = error?.exitCode ?? ExitCode.engineFailure
+  return program === 'docker' && status === ExitCode.engineFailure && !/^docker (?:container )?run$/.test(commandLine) ? 1 : status
 }
 
 /** The program's name of the moment in an error that quotes the command line. */

@@ -7,10 +7,11 @@ import { type Result, TestHost, tpodPath } from '../support/host.ts'
 
 const host = new TestHost()
 const podman = join(host.directory, 'podman')
+const docker = join(host.directory, 'docker')
 const asPodman = (args: readonly string[]): Result => host.run(podman, [...host.storeFlags(), ...args])
 
 before(() => {
-  symlinkSync(tpodPath, podman)
+  for (const name of [podman, docker]) symlinkSync(tpodPath, name)
   host.importBusybox()
   host.tpodOk(['tag', 'busybox', 'quay.io/team/other:v2'])
 })
@@ -81,8 +82,6 @@ test('an unknown command under podman\'s name', () => {
 })
 
 test('called as docker a name without a registry means docker.io, whatever registries.conf says', () => {
-  const docker = join(host.directory, 'docker')
-  symlinkSync(tpodPath, docker)
   const env = { CONTAINERS_REGISTRIES_CONF: host.writeFile('aliases.conf', 'unqualified-search-registries = ["127.0.0.1:1", "127.0.0.1:2"]\nshort-name-mode = "enforcing"\n[aliases]\n"aliased" = "127.0.0.1:3/elsewhere"\n') }
   for (const name of ['somewhere', 'aliased', 'team/app']) {
     const refused = host.run(docker, [...host.storeFlags(), 'pull', name], { env })
@@ -109,7 +108,6 @@ test('inspect templates: fields that the JSON leaves out are empty, times are Go
   assert.deepEqual(JSON.parse(show('{{json .}}')), JSON.parse(show('json')))
   assert.equal(show('table {{.Os}}'), 'linux')
   for (const format of ['{{.Created}}', '{{.Config.Cmd}} {{.Labels}}', '{{.Created.Unix}}']) assert.equal(show(format), host.podmanOk(['image', 'inspect', '--format', format, 'plain:1']).trimEnd(), format)
-  const docker = join(host.directory, 'docker')
   assert.equal(show('{{.Created}}', docker), created)
   assert.equal((JSON.parse(show('{{json .}}', docker)) as { Os: string }).Os, 'linux')
 })
@@ -133,4 +131,18 @@ test('a trust rule for what no image can be called is refused', () => {
     assert.deepEqual([refused.code, refused.stderr], [125, `Error: invalid image uri: ${scope}\n`.replace(': \n', ':\n')])
   }
   for (const scope of ['default', 'quay.io', 'localhost:5000', 'localhost:5000/a/b', 'quay.io/a/b:v1', `quay.io/a@sha256:${'0'.repeat(64)}`, '*.example.com', '[::1]:5000/x']) assert.equal(set(scope).stderr, '', scope)
+})
+
+test('called as docker what fails ends with 1, but run with 125', () => {
+  const status = (...args: string[]): number => host.run(docker, [...host.storeFlags(), ...args]).code
+  for (const args of [['pull', '127.0.0.1:1/x'], ['push', 'nosuch', '127.0.0.1:1/x'], ['inspect', 'nosuch'], ['history', 'nosuch'], ['tag', 'nosuch', 'x'], ['load', '-i', '/nonexistent'], ['images', '--bogus'], ['bogus'], ['rmi', 'nosuch']]) assert.equal(status(...args), 1, args.join(' '))
+  assert.equal(status('run', '127.0.0.1:1/x'), 125)
+  assert.equal(status('container', 'run', '--bogus', 'busybox'), 125)
+  assert.equal(asPodman(['pull', '127.0.0.1:1/x']).code, 125)
+})
+
+test('image trust show --raw prints a broken policy too', () => {
+  const policy = host.writeFile('broken-policy.json', '{"default":[]')
+  assert.deepEqual(asPodman(['image', 'trust', 'show', '--raw', '--policypath', policy]), { code: 0, stdout: '{"default":[]\n', stderr: '' })
+  assert.equal(asPodman(['image', 'trust', 'show', '--policypath', policy]).code, 125)
 })

@@ -21,7 +21,7 @@ export default class TrustShow extends BaseCommand {
     const { args: { registry }, flags } = await this.parse(TrustShow)
     const { showTrust } = await import('../../libpod/images/trust.ts')
     const { raw, rows } = await showTrust(this.context.env, {
-      signal: this.signal, onWarning: printWarning,
+      signal: this.signal, onWarning: printWarning, rawOnly: flags.raw,
       ...(registry === undefined ? {} : { registry }),
       ...(flags.policypath ? { policyPath: flags.policypath } : {}), ...(flags.registrypath ? { registriesDirectory: flags.registrypath } : {}),
     })

@@ -34,9 +34,9 @@ export interface ShownTrust {
 
 /**
  * The policy in force. With `registry`: the rules of that host, namespace or repository and of what lies below it; if
- * there are none, the one that decides. Throws POLICY_INVALID, also where there is no file, and REGISTRIES_D_INVALID.
+ * there are none, the one that decides. With `rawOnly` the file as it is, valid or not, and no rows. Throws POLICY_INVALID, also where there is no file, and REGISTRIES_D_INVALID.
  */
-export async function showTrust(env: Env, options: TrustFiles & { registry?: string; onWarning?: (text: string) => void; signal?: AbortSignal } = {}): Promise<ShownTrust> {
+export async function showTrust(env: Env, options: TrustFiles & { registry?: string; rawOnly?: boolean; onWarning?: (text: string) => void; signal?: AbortSignal } = {}): Promise<ShownTrust> {
   const path = options.policyPath ?? (await policyPathOf(env))
   const [{ parsePolicy }, { loadRegistriesD }, { describePolicy }] = await Promise.all([import('../../config/policy.ts'), import('../../config/registries-d.ts'), import('../../image/trust/describe-policy.ts')])
   let raw: Uint8Array
@@ -45,6 +45,7 @@ export async function showTrust(env: Env, options: TrustFiles & { registry?: str
   } catch (cause) {
     throw new TpodError('POLICY_INVALID', `open ${path}: ${errorCode(cause) === 'ENOENT' ? 'no such file or directory' : errorCode(cause)}`, { cause, remedy: 'without a policy file every image is accepted; `tpod image trust set` makes one' })
   }
+  if (options.rawOnly === true) return { raw, rows: [] }
   const registries = await loadRegistriesD(options.registriesDirectory === undefined ? registriesDirectoriesOf(env) : [options.registriesDirectory])
   const rows = await describePolicy(parsePolicy(raw, path), registries, options)
   return { raw, rows: options.registry === undefined ? rows : rowsFor(rows, options.registry) }
