@@ -116,6 +116,8 @@ async function copyAs(work: Work, formats: readonly ManifestFormat[]): Promise<R
 
 /** Two layers at once keep two processors busy; a registry's latency is worth a third. */
 function parallelLayers({ source, destination, options }: CopyTask): number {
+  // zstd's highest levels take some 800 MB for each layer.
+  if (options.compression?.format === 'zstd' && (options.compression.level ?? 0) > 19) return 1
   const isRemote = source.identity.transport === 'docker' || destination.identity.transport === 'docker'
   return Math.max(1, Math.min(options.parallelLayers ?? (isRemote ? 3 : 2), destination.traits.parallelBlobs))
 }
