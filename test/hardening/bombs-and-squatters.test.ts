@@ -5,13 +5,17 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlink
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { formatMemberHeader } from '../../src/archive/tar-write.ts'
+import { formatMemberHeader, writeTar } from '../../src/archive/tar-write.ts'
 import { userRuntimeDirectory } from '../../src/config/paths.ts'
+import { isPrivateHost } from '../../src/image/registry/challenge.ts'
 import { openArchiveFiles } from '../../src/image/transports/archive-files.ts'
 import { openDirectorySource } from '../../src/image/transports/directory.ts'
+import { openDockerArchiveSource } from '../../src/image/transports/docker-archive-source.ts'
 import { readLookaside } from '../../src/image/trust/lookaside.ts'
 import { readSigstoreAttachments } from '../../src/image/trust/sigstore-attachments.ts'
 import type { AttachmentRepository } from '../../src/image/trust/sigstore-attachments.ts'
+import { scpImage } from '../../src/libpod/images/scp.ts'
+import { scpCommand } from '../../src/libpod/images/scp-end.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseNormalizedReference } from '../../src/oci/reference.ts'
 
@@ -92,4 +96,38 @@ test('with --log-level=debug, too, errors have no control characters of an image
   const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   assert.match(stderr, /title.*\n.* at /s)
   assert.doesNotMatch(stderr, /[^\P{Cc}\n]/u)
+})
+
+test('image scp to a user: what runs there is in a session of its own, so that it cannot type into our terminal', { skip: process.getuid?.() !== 0 && 'needs root' }, async () => {
+  const engine = { options: { hostEnv: {}, selfCommand: ['tpod'] } } as unknown as Parameters<typeof scpCommand>[0]
+  const ofOther = (await scpCommand(engine, { kind: 'user', user: 'nobody', image: '' }))(['load', '-q'])
+  assert.equal(ofOther.hasOwnSession, true)
+  // What is ours stays on our terminal.
+  for (const user of ['root']) assert.equal((await scpCommand(engine, { kind: 'user', user, image: '' }))([]).hasOwnSession, undefined)
+})
+
+test('addresses of this machine by other spellings', () => {
+  for (const host of ['localhost.', 'LOCALHOST.', 'a.localhost.', '[::7f00:1]', '[64:ff9b::7f00:1]', '[::ffff:a9fe:a9fe]']) assert.ok(isPrivateHost(host), host)
+  for (const host of ['registry.example.', 'localhost.example', '[2001:db8::1]', '8.8.8.8']) assert.ok(!isPrivateHost(host), host)
+})
+
+test('a docker archive with more layers than an image may have is refused before any is read', async () => {
+  const path = join(directory, 'layers.tar')
+  const diffIds = Array.from({ length: 1001 }, (_, number) => digestOf(String(number)))
+  const chunks: Uint8Array[] = []
+  const documents = { 'c.json': { rootfs: { type: 'layers', diff_ids: diffIds } }, 'manifest.json': [{ Config: 'c.json', RepoTags: ['x:1'], Layers: diffIds.map(() => 'l') }] }
+  for await (const chunk of writeTar(Object.entries(documents).map(([name, json]) => ({ kind: 'file' as const, name, mode: 0o644, content: Buffer.from(JSON.stringify(json)) })))) chunks.push(Uint8Array.from(chunk))
+  writeFileSync(path, Buffer.concat(chunks))
+  await assert.rejects(openDockerArchiveSource({ temporaryDirectory: directory }, path), { code: 'ARCHIVE_LIMIT' })
+})
+
+test('image scp: what the far side says neither drives the terminal nor fills the memory', { timeout: 30_000 }, async () => {
+  const far = async (says: string): Promise<string[]> => {
+    const bin = mkdtempSync(join(directory, 'bin-'))
+    writeFileSync(join(bin, 'ssh'), `#!/bin/sh\ncat >/dev/null\n${says}\n`, { mode: 0o755 })
+    const engine = { options: { hostEnv: { PATH: `${bin}:/usr/bin:/bin`, HOME: bin }, selfCommand: ['sh', '-c', 'echo archive', 'sh'] }, config: { engine: { serviceDestinations: {} } } } as unknown as Parameters<typeof scpImage>[0]
+    return scpImage(engine, 'x:1', 'far.example::')
+  }
+  assert.deepEqual(await far("printf 'Loaded image: \\033]0;title\\007x\\n'"), ['Loaded image: ?]0;title?x'])
+  await assert.rejects(far('yes'), { code: 'SCP_FAILED' })
 })

@@ -38,8 +38,9 @@ export function checkRealm(realm: string, registry: URL): URL {
 
 /** This machine, its network, link-local: where a registry outside has no business. */
 export function isPrivateHost(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  // A dot at the end is the name's root: the same host.
+  const host = hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase()
   if (host === 'localhost' || host.endsWith('.localhost')) return true
-  if (host.includes(':')) return host === '::1' || host === '::' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || host.startsWith('::ffff:')
+  if (host.includes(':')) return host === '::1' || host === '::' || /^f[cd]/.test(host) || /^fe[89ab]/.test(host) || /^(?:::ffff:|64:ff9b:|::[\da-f]{1,4}:[\da-f]{1,4}$)/.test(host)
   return /^(?:0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(host)
 }

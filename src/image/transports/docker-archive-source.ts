@@ -87,11 +87,15 @@ export async function dockerArchiveSource({ files, item, identity, close, signal
   }
 }
 
+/** As in manifests. Each name may lead to the same compressed layer, which is read for each. */
+const maxLayers = 1000
+
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield Uint8Array.from(bytes)
 }
 
 async function findLayers(files: FileSet, names: readonly string[], diffIds: readonly string[], description: string, signal: AbortSignal | undefined): Promise<Map<string, ArchivedLayer>> {
+  if (diffIds.length > maxLayers) throw new TpodError('ARCHIVE_LIMIT', `read ${description}: more than ${maxLayers} layers`)
   if (names.length !== diffIds.length) throw new TpodError('ARCHIVE_INVALID', `read ${description}: Inconsistent layer count: ${names.length} in manifest, ${diffIds.length} in config`)
   const layers = new Map<string, ArchivedLayer>()
   const owners = new Map<string, string>()

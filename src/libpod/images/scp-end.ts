@@ -13,6 +13,8 @@ export interface PreparedCommand {
   env: Readonly<Record<string, string | undefined>>
   /** For messages: ` on HOST`, or ''. */
   place: string
+  /** It must not have our terminal, into which another user's programs could type commands (TIOCSTI). */
+  hasOwnSession?: boolean
 }
 
 /** The command line that runs `podman ARGS` (or tpod) at that end. */
@@ -49,7 +51,8 @@ async function userCommand(engine: Engine, user: string): Promise<ScpCommand> {
   if (uid === own) return (args) => ({ argv: [...selfCommand, ...args], env: hostEnv, place: '' })
   const shell = ['env', `XDG_RUNTIME_DIR=/run/user/${uid}`, 'sh', '-c', `cd; ${runThere}`, 'sh']
   const asUser = own === 0 ? ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '--reset-env'] : ['sudo', '-u', user, '-H']
-  return (args) => ({ argv: [...asUser, ...uid === 0 ? ['sh', '-c', runThere, 'sh'] : shell, ...args], env: hostEnv, place: ` of ${user}` })
+  // sudo asks for a password on the terminal, and gives the other side one of its own (use_pty).
+  return (args) => ({ argv: [...asUser, ...uid === 0 ? ['sh', '-c', runThere, 'sh'] : shell, ...args], env: hostEnv, place: ` of ${user}`, ...own === 0 ? { hasOwnSession: true } : {} })
 }
 
 async function findUser(name: string): Promise<{ uid: number; gid: number }> {

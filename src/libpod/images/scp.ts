@@ -9,7 +9,7 @@ import { native } from '../../host/native/native.ts'
 import { normalizeNewName } from '../../image/tag.ts'
 import type { Engine } from '../engine.ts'
 import { parseScpArgument, scpCommand } from './scp-end.ts'
-import type { ScpCommand, ScpEnd } from './scp-end.ts'
+import type { PreparedCommand, ScpCommand, ScpEnd } from './scp-end.ts'
 
 export interface ScpOptions {
   /** Of the archive that travels; default docker-archive. */
@@ -18,6 +18,8 @@ export interface ScpOptions {
 }
 
 const keptErrorBytes = 8192
+/** Names of the images loaded; from the far side, which may never end. */
+const keptOutputBytes = 1024 * 1024
 
 /**
  * Copies `source` ([HOST::]IMAGE or USER@localhost::IMAGE) to `destination` ([HOST::][NAME]; absent: this store). With NAME the
@@ -31,7 +33,8 @@ export async function scpImage(engine: Engine, source: string, destination: stri
   const name = to.image === '' ? undefined : normalizeNewName(to.image)
   const [saver, loader] = await Promise.all([scpCommand(engine, from), scpCommand(engine, to)])
   const loaded = await pipe(saver(['save', '-q', '--format', options.format ?? 'docker-archive', from.image]), loader(['load', '-q']), options.signal)
-  const lines = loaded.split('\n').filter((line) => line !== '')
+  // The far side's words: they must not drive the terminal.
+  const lines = loaded.split('\n').filter((line) => line !== '').map((line) => line.replaceAll(/\p{Cc}/gu, '?'))
   if (name !== undefined) await tagLoaded(loader, lines, name, options.signal)
   return lines
 }
@@ -45,22 +48,20 @@ function checkEnds(from: ScpEnd, hasDestination: boolean): void {
 async function tagLoaded(loader: ScpCommand, lines: readonly string[], name: string, signal: AbortSignal | undefined): Promise<void> {
   const image = /([^\s,]+)$/.exec(lines.at(-1) ?? '')?.[1]
   if (image === undefined) throw new TpodError('SCP_FAILED', `name the copied image ${name}: the other side did not say what it loaded`)
-  const { argv, env, place } = loader(['tag', image, name])
-  const tagger = start(argv, env, ['ignore', 'ignore', 'pipe'], signal)
+  const command = loader(['tag', image, name])
+  const tagger = start(command, ['ignore', 'ignore', 'pipe'], signal)
   const { code, errors } = await tagger.ended
-  if (code !== 0) throw failed(`name the copied image ${name}${place}`, code, errors)
+  if (code !== 0) throw failed(`name the copied image ${name}${command.place}`, code, errors)
 }
 
-interface Prepared { argv: readonly string[]; env: Readonly<Record<string, string | undefined>>; place: string }
-
 /** What the second printed. Both have ended when this returns or throws. */
-async function pipe(save: Prepared, load: Prepared, signal: AbortSignal | undefined): Promise<string> {
+async function pipe(save: PreparedCommand, load: PreparedCommand, signal: AbortSignal | undefined): Promise<string> {
   throwIfAborted(signal)
   const [read, write] = native.pipe()
   const children: Child[] = []
   try {
-    children.push(start(save.argv, save.env, ['ignore', write, 'pipe'], signal))
-    children.push(start(load.argv, load.env, [read, 'pipe', 'pipe'], signal))
+    children.push(start(save, ['ignore', write, 'pipe'], signal))
+    children.push(start(load, [read, 'pipe', 'pipe'], signal))
   } finally {
     closeSync(read)
     closeSync(write)
@@ -78,12 +79,20 @@ async function pipe(save: Prepared, load: Prepared, signal: AbortSignal | undefi
 interface Ended { code: number | string; output: string; errors: string }
 interface Child { ended: Promise<Ended> }
 
-function start(argv: readonly string[], env: Readonly<Record<string, string | undefined>>, stdio: ('ignore' | 'pipe' | number)[], signal: AbortSignal | undefined): Child {
+function start({ argv, env, hasOwnSession = false }: Omit<PreparedCommand, 'place'>, stdio: ('ignore' | 'pipe' | number)[], signal: AbortSignal | undefined): Child {
   const [file, ...args] = argv
-  const child = spawn(file!, args, { env, stdio })
+  const child = spawn(file!, args, { env, stdio, detached: hasOwnSession })
   const output: Buffer[] = []
+  let outputBytes = 0
   let errors = ''
-  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk))
+  child.stdout?.on('data', (chunk: Buffer) => {
+    outputBytes += chunk.length
+    if (outputBytes <= keptOutputBytes) output.push(chunk)
+    else {
+      child.kill('SIGTERM')
+      child.stdout?.destroy()
+    }
+  })
   child.stderr?.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-keptErrorBytes)))
   const stop = (): void => void child.kill('SIGTERM')
   signal?.addEventListener('abort', stop, { once: true })
