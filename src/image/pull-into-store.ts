@@ -1,5 +1,6 @@
 /** From an open source into the store: what every pull does, from wherever. */
 import { errorCode, throwIfAborted } from '../errors/tpod-error.ts'
+import { sweepTemporaryDirectories } from '../host/fs/temporary.ts'
 import { digestHex, digestOf } from '../oci/digest.ts'
 import { maxConfigBytes, parseImageConfig } from '../oci/image-types.ts'
 import { formatPlatform, suitsPlatform } from '../oci/platform.ts'
@@ -37,14 +38,15 @@ export async function pullIntoStore(context: ImageContext, source: ImageSource, 
     return committed
   } finally {
     partials?.close()
-    if (partials !== undefined) await prune(context.store)
+    if (partials !== undefined) await prune(context)
   }
 }
 
-/** What earlier failures left: nobody repeated those pulls. */
-async function prune(store: Store): Promise<void> {
+/** What earlier failures left: nobody repeated those pulls. What others left where large files go, too. */
+async function prune({ store, temporaryDirectory = '/var/tmp' }: ImageContext): Promise<void> {
   await prunePartialBlobs(store)
   await pruneOrphanLayers(store)
+  await sweepTemporaryDirectories(temporaryDirectory)
 }
 
 async function copyOnce(context: ImageContext, source: ImageSource, named: StorageReference, options: PullOptions, partials: PartialBlobs | undefined): Promise<CommittedImage> {

@@ -1,12 +1,13 @@
 /** Interrupted pulls: the next one goes on from the bytes that came. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { randomFillSync } from 'node:crypto'
 import { CountingProxy } from '../support/counting-proxy.ts'
 import { spawnTpodResult, TestHost } from '../support/host.ts'
 import { pushToRegistry } from '../support/images.ts'
+import { assertLayersWhole } from '../support/invariants.ts'
 
 let host: TestHost
 let proxy: CountingProxy
@@ -103,6 +104,25 @@ test('a longer file than the blob, a link, and two pulls at once do no harm', as
   for (const result of both) assert.equal(result.code, 0, result.stderr)
   assert.deepEqual(partials(), [])
 })
+
+for (const kind of ['cut short', 'a FIFO', 'a directory']) {
+  test(`${kind} in the place of a partial blob: the image is right byte for byte`, async () => {
+    proxy.reset()
+    host.tpod(['rmi', '-f', name])
+    proxy.cutAfterBytes = Math.round(layerBytes * 0.7)
+    assert.equal((await spawnTpodResult(host, ['pull', '-q', '--retry', '0', name])).code, 125)
+    const file = join(host.graphRoot, 'tpod/partial-blobs', partials()[0]!)
+    if (kind === 'cut short') truncateSync(file, Math.round(layerBytes * 0.3))
+    else host.run('sh', ['-c', `rm ${file} && ${kind === 'a FIFO' ? 'mkfifo' : 'mkdir'} ${file}`])
+    proxy.reset()
+    const again = await spawnTpodResult(host, ['pull', '-q', name])
+    assert.equal(again.code, 0, again.stderr)
+    assert.ok(proxy.sentBytes < layerBytes * 1.2, `${proxy.sentBytes} bytes`)
+    await assertLayersWhole(host)
+    host.run('rm', ['-rf', file])
+    assert.equal(host.tpod(['rmi', name]).code, 0)
+  })
+}
 
 test('old partial blobs go with the next pull, young ones stay', async () => {
   const directory = join(host.graphRoot, 'tpod/partial-blobs')
