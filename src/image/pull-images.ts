@@ -86,7 +86,7 @@ async function imagesOf(context: ImageContext, name: ImageName, options: PullOpt
   const { transport, details } = name
   switch (transport) {
     case 'docker-daemon': return [{ name, as: { reference: withDefaultTag(parseNormalizedReference(details)) } }]
-    case 'oci': return [{ name, as: { reference: localhostName(details.split(':', 1)[0]!) } }]
+    case 'oci': return [{ name, as: localhostName(details.split(':', 1)[0]!) }]
     case 'oci-archive': return [{ name, as: await archivedName(context, name, options) }]
     case 'containers-storage': return [{ name, as: await storedName(context, details) }]
     case 'docker-archive': return dockerArchiveImages(context, details)
@@ -94,8 +94,14 @@ async function imagesOf(context: ImageContext, name: ImageName, options: PullOpt
   }
 }
 
-function localhostName(path: string): NonNullable<StorageReference['reference']> {
-  return withDefaultTag(parseNormalizedReference(`localhost/${path.replace(/^\/+/, '')}`))
+/** No name where the path cannot be one, for capitals in it for instance: podman pulls nothing from there. */
+function localhostName(path: string): StorageReference | undefined {
+  try {
+    return { reference: withDefaultTag(parseNormalizedReference(`localhost/${path.replace(/^\/+/, '')}`)) }
+  } catch (error) {
+    if (errorCode(error) !== 'BAD_REFERENCE') throw error
+    return undefined
+  }
 }
 
 async function storedName(context: ImageContext, details: string): Promise<StorageReference> {

@@ -1,4 +1,4 @@
-import { TpodError } from '../../errors/tpod-error.ts'
+import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import type { ImageContext, PullOptions } from '../../image/types.ts'
 import type { Platform } from '../../oci/image-types.ts'
 import type { ImageRecord } from '../../storage/types.ts'
@@ -15,12 +15,15 @@ export interface ProvidedImage {
   name: string
 }
 
-/** The image by name or id, pulled as the policy says. The registry client is loaded only when it is needed. */
+/** The image by name, id or place (`docker-archive:PATH`), pulled as the policy says. The registry client is loaded only when it is needed. */
 export async function provideImage(engine: Engine, nameOrId: string, options: ProvideImageOptions, signal?: AbortSignal): Promise<ProvidedImage> {
   const { context: given, ...pull } = options
   if (pull.policy === undefined || pull.policy === 'missing' || pull.policy === 'never') {
     // With a platform asked for, the pull decides whether what is here suits.
-    const local = await findLocal(engine, nameOrId, given)
+    const local = await findLocal(engine, nameOrId, given).catch((error: unknown) => {
+      if (errorCode(error) !== 'BAD_REFERENCE' || !placePattern.test(nameOrId)) throw error
+      return undefined
+    })
     // Lists have no layer; an image without one is left as it is by what is asked then.
     if (local !== undefined && local.record.layer === undefined) return ofList(engine, local, pull.platform)
     if (local !== undefined && pull.platform === undefined) return local
@@ -29,9 +32,22 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
   if (context === undefined) {
     throw new TpodError('NO_SUCH_IMAGE', `${nameOrId}: image not known`, { remedy: `pull it: tpod pull ${nameOrId}` })
   }
+  if (placePattern.test(nameOrId)) return fromPlace(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
   const { pullImage } = await import('../../image/pull.ts')
   const pulled = await pullImage(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
   return { record: pulled.image, name: shownName(pulled.image, pulled.reference) }
+}
+
+/** What may be a name with a transport; which of them is (and not the tag of an image called `oci`) the pull knows. */
+const placePattern = /^(?:docker:\/\/|(?:oci|oci-archive|dir|docker-archive|docker-daemon|containers-storage|tarball):)/
+
+async function fromPlace(context: ImageContext, name: string, options: PullOptions): Promise<ProvidedImage> {
+  const { pullImages } = await import('../../image/pull-images.ts')
+  const pulled = await pullImages(context, name, options)
+  const [first] = pulled
+  if (first === undefined) throw new TpodError('NO_SUCH_IMAGE', `${name}: it has no image`)
+  if (pulled.some(({ image }) => image.id !== first.image.id)) throw new TpodError('AMBIGUOUS_IMAGE', `run from ${name}: it has several images`, { remedy: `they are in the store now: run one of ${pulled.map(({ reference }) => reference).join(', ')}` })
+  return { record: first.image, name: shownName(first.image, first.reference) }
 }
 
 /** Of a manifest list in the store the image for the platform runs. */
