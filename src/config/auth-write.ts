@@ -3,10 +3,11 @@
  * (`credential-helpers` of registries.conf, `credHelpers` and `credsStore` of the file). A file is changed under a lock of our
  * own, in one step, mode 0600; what we don't know in it stays. A secret goes to a helper by its standard input alone.
  */
-import { lstatSync, mkdirSync, readlinkSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
+import { followOwnLinks } from '../host/fs/own-link.ts'
 import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
 import { withFileLock } from '../host/lock/lock-file.ts'
 import type { AuthPaths } from './auth-file.ts'
@@ -160,7 +161,7 @@ function credHelpersOf(document: AuthDocument): Record<string, string> {
 }
 
 function fileOf(target: AuthTarget): string {
-  return resolveLink(target.compatAuthFile ?? authFileToWrite(target.paths))
+  return followOwnLinks(target.compatAuthFile ?? authFileToWrite(target.paths))
 }
 
 /** Reads, changes and writes under the lock; no helper runs meanwhile, which may ask a person. */
@@ -192,23 +193,6 @@ async function readDocument(path: string): Promise<AuthDocument> {
     throw new TpodError('AUTH_FILE_INVALID', `change credentials ${path}: not valid JSON of auth.json`, { remedy: 'repair the file or remove it' })
   }
   return { ...json, auths: isObject(json['auths']) ? { ...json['auths'] } : {} }
-}
-
-const maxLinks = 40
-
-/**
- * A link stays one: its target is replaced. As the kernel does it below /tmp (protected_symlinks), which reading links ourselves
- * would evade, only links of our own and of root's are followed: others' would choose the file that gets the secret.
- */
-function resolveLink(path: string): string {
-  let at = path
-  for (let count = 0; count < maxLinks; count++) {
-    const stats = lstatSync(at, { throwIfNoEntry: false })
-    if (stats?.isSymbolicLink() !== true) return at
-    if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) throw new TpodError('AUTH_FILE_INVALID', `change credentials ${path}: ${at} is a link of another user (${stats.uid})`, { remedy: 'name a file of your own' })
-    at = resolve(dirname(at), readlinkSync(at))
-  }
-  throw new TpodError('AUTH_FILE_INVALID', `change credentials ${path}: too many links`)
 }
 
 function namespaceError(helper: string): TpodError {

@@ -1,7 +1,8 @@
 /** Changing one rule of a policy.json and leaving everything else as its owner wrote it. */
-import { mkdir, readFile, realpath } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../errors/tpod-error.ts'
+import { followOwnLinks } from '../host/fs/own-link.ts'
 import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
 import { withFileLock } from '../host/lock/lock-file.ts'
 import { isJsonObject, parseStrictJson } from '../text/strict-json.ts'
@@ -28,7 +29,7 @@ export async function setPolicyRule(path: string, input: PolicyRuleInput): Promi
   const requirements = requirementsOf(input)
   try {
     // Behind a link is the file that is meant.
-    const file = await realpath(path).catch(() => path)
+    const file = followOwnLinks(path)
     await mkdir(dirname(file), { recursive: true })
     await withFileLock(`${dirname(file)}/.${basename(file)}.lock`, 'write', async () => {
       await writeFileAtomic(file, await changedPolicy(path, input, requirements), { mode: 0o644, isLocked: true })

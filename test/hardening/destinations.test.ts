@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { storeCredentials } from '../../src/config/auth-write.ts'
 import { writeFileAtomic } from '../../src/host/fs/write-file-atomic.ts'
 import { openDirectoryDestination } from '../../src/image/transports/directory.ts'
 import { openOciLayoutDestination } from '../../src/image/transports/oci-layout-destination.ts'
+import { TarOutput } from '../../src/image/transports/tar-output.ts'
 import type { ImageDestination } from '../../src/image/types.ts'
 
 const directory = mkdtempSync('/var/tmp/tpod-planted-')
@@ -126,11 +127,32 @@ test("login --authfile: another user's link is not followed; one's own is", asyn
   symlinkSync(target, link)
   if (process.getuid?.() === 0) {
     execFileSync('chown', ['-h', '65534', link])
-    await assert.rejects(storeCredentials({ paths: { authFile: link } }, 'registry.example', credentials), { code: 'AUTH_FILE_INVALID' })
+    await assert.rejects(storeCredentials({ paths: { authFile: link } }, 'registry.example', credentials), { code: 'FOREIGN_LINK' })
     assert.equal(readFileSync(target, 'utf8'), '{"daemon":"configuration"}')
     execFileSync('chown', ['-h', '0', link])
   }
   await storeCredentials({ paths: { authFile: link } }, 'registry.example', credentials)
   assert.match(readFileSync(target, 'utf8'), /registry\.example/)
   assert.equal(statSync(target).mode & 0o777, 0o600)
+})
+
+test("save and archives: another user's link is not followed; one's own stays a link", async () => {
+  const save = async (path: string): Promise<void> => {
+    const output = TarOutput.open(path)
+    await output.addBytes('a', Buffer.from('content'))
+    await output.finish()
+  }
+  const target = fresh()
+  writeFileSync(target, 'precious')
+  const link = fresh()
+  symlinkSync(target, link)
+  if (process.getuid?.() === 0) {
+    execFileSync('chown', ['-h', '65534', link])
+    await assert.rejects(save(link), { code: 'FOREIGN_LINK' })
+    assert.equal(readFileSync(target, 'utf8'), 'precious')
+    execFileSync('chown', ['-h', '0', link])
+  }
+  await save(link)
+  assert.ok(lstatSync(link).isSymbolicLink())
+  assert.equal(statSync(target).size, 2048)
 })

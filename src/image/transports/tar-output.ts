@@ -1,10 +1,11 @@
 /** An archive being written: to a file that appears whole at the end, or straight into a pipe. */
-import { closeSync, constants, existsSync, fchmodSync, fdatasync, ftruncateSync, lstatSync, openSync, realpathSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fchmodSync, fdatasync, ftruncateSync, openSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { formatMemberHeader } from '../../archive/tar-write.ts'
 import type { TarMember } from '../../archive/tar-write.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
+import { followOwnLinks } from '../../host/fs/own-link.ts'
 import { createTemporaryFile, sweepTemporaryFiles } from '../../host/fs/temporary.ts'
 import { describeErrno } from './file-set.ts'
 import { descriptorTarget, PieceWriter } from '../../archive/piece-writer.ts'
@@ -183,11 +184,12 @@ function openTarget(path: string): OutputTarget {
     // What these lead to is the caller's, and may be a file he goes on writing to.
     if (!isFile || /^\/(?:dev|proc)\//.test(path)) return { kind: 'stream', path, fd: openSync(path, constants.O_WRONLY) }
     // A link stays one: what it leads to is replaced.
-    const place = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && existsSync(path) ? realpathSync(path) : path
+    const place = existsSync(path) ? followOwnLinks(path) : path
     sweepTemporaryFiles(dirname(place))
     const { fd, path: temporary } = createTemporaryFile(dirname(place), 'archive', 0o600)
     return { kind: 'file', path: place, temporary, fd }
   } catch (cause) {
+    if (cause instanceof TpodError) throw cause
     throw new TpodError('NO_SUCH_IMAGE_PATH', `create ${path}: ${describeErrno(cause)}`, { cause })
   }
 }
