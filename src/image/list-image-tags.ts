@@ -31,9 +31,7 @@ export async function listRegistryTags(context: TransportContext, details: strin
 
 async function tagsOf(context: TransportContext, reference: QualifiedReference, options: EndpointOptions): Promise<string[]> {
   const { listTags } = await import('./registry/registry-api.ts')
-  const tags: string[] = []
-  for await (const tag of await listTags(context, reference, options)) tags.push(tag)
-  return tags
+  return listTags(context, reference, options)
 }
 
 function repositoryOf(name: string): QualifiedReference {

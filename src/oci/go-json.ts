@@ -80,6 +80,8 @@ function endOfText(text: string, start: number): number {
 }
 
 function encodeText(text: string): string {
+  // Most texts need no escapes: of a repository's thousands of tags none does.
+  if (/^[\w ./:@+=-]*$/.test(text)) return `"${text}"`
   // Go writes the two short escapes that JSON.stringify prefers in their long form.
   const json = JSON.stringify(text.toWellFormed()).replaceAll(/\\[\\"nrtu]|\\[bf]/g, (escape) => (escape === '\\b' ? '\\u0008' : escape === '\\f' ? '\\u000c' : escape))
   return escapeForHtml(json)

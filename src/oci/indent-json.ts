@@ -2,13 +2,14 @@
 export function indentJson(compact: string, indent: string): string {
   const parts: string[] = []
   let depth = 0
-  const line = (): string => `\n${indent.repeat(depth)}`
+  const lines = ['\n']
+  const line = (): string => (lines[depth] ??= `\n${indent.repeat(depth)}`)
   for (let at = 0; at < compact.length; at++) {
     const char = compact[at] as string
     if (char === '"') {
-      const start = at
-      for (at++; compact[at] !== '"'; at++) if (compact[at] === '\\') at++
-      parts.push(compact.slice(start, at + 1))
+      const end = endOfText(compact, at)
+      parts.push(compact.slice(at, end + 1))
+      at = end
     } else if ((char === '{' || char === '[') && compact[at + 1] !== (char === '{' ? '}' : ']')) {
       depth++
       parts.push(char, line())
@@ -21,4 +22,14 @@ export function indentJson(compact: string, indent: string): string {
     else parts.push(char === ':' ? ': ' : char)
   }
   return parts.join('')
+}
+
+/** Index of the quote that ends the string which begins at `start`. */
+function endOfText(compact: string, start: number): number {
+  for (let end = compact.indexOf('"', start + 1); end >= 0; end = compact.indexOf('"', end + 1)) {
+    let before = end
+    while (compact[before - 1] === '\\') before--
+    if ((end - before) % 2 === 0) return end
+  }
+  return compact.length
 }
