@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { TpodError } from '../errors/tpod-error.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
+import { markGoing, unmarkGoing } from './going-layers.ts'
 import { removeLayers, writeLayers } from './layer-writes.ts'
 import type { Snapshot } from './records/record-table.ts'
 import { storeOfImage } from './find-image.ts'
@@ -11,6 +12,7 @@ import type { ContainerRecord, DeletedImage, ImageRecord, LayerRecord } from './
 /**
  * Deletes an image with its data, and those of its layers that no other image, container or layer needs.
  * Layers, images and containers are locked together (in that order), so no tool can begin to use it meanwhile.
+ * A crash leaves the image whole, or gone with layers that the next deletion or recovery removes.
  * Throws NO_SUCH_IMAGE, IMAGE_IN_USE (containers of whatever tool), IMAGE_READ_ONLY (additional store).
  */
 export async function deleteImageRecord(context: StoreContext, imageId: string): Promise<DeletedImage> {
@@ -26,10 +28,12 @@ export async function deleteImageRecord(context: StoreContext, imageId: string):
         if (image === undefined) throw new TpodError('NO_SUCH_IMAGE', `image ${imageId.slice(0, 12)} is not in the store any more: image not known`, { exitCode: 1 })
         checkUnused(context, image, containers)
         images.remove(imageId)
+        const unused = unusedLayers(image, layers.snapshot, images.snapshot, containers)
+        markGoing(context.paths, unused)
         await images.save()
         await removeTree(imageDirectory(context.paths, imageId))
-        const unused = unusedLayers(image, layers.snapshot, images.snapshot, containers)
         if (unused.length > 0) await removeLayers(context, layers, trash, unused)
+        unmarkGoing(context.paths, unused)
         return { id: imageId, untagged: [...(image.names ?? [])], deleted: true, removedLayers: unused }
       }),
     ),

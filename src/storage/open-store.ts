@@ -145,7 +145,12 @@ class OverlayStore implements Store {
   async deleteImage(imageId: string): Promise<DeletedImage> {
     const { deleteImageRecord } = await import('./delete-image.ts')
     const { withReserve } = await import('./reserve.ts')
-    return withReserve(this.#context.paths, () => deleteImageRecord(this.#context, imageId))
+    const { finishRemovals } = await import('./going-layers.ts')
+    return withReserve(this.#context.paths, async () => {
+      const deleted = await deleteImageRecord(this.#context, imageId)
+      await finishRemovals(this.#context)
+      return deleted
+    })
   }
 
   async deleteUnusedLayers(layerIds: readonly string[]): Promise<string[]> {

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import { errorCode } from '../errors/tpod-error.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
 import { dropOrphans } from './containers.ts'
+import { finishRemovals } from './going-layers.ts'
 import { dropIncompleteLayers, Trash } from './layer-writes.ts'
 import { isIncomplete } from './store-context.ts'
 import type { StoreContext } from './store-context.ts'
@@ -10,7 +11,7 @@ import { sweepTemporaryDirectories } from './temporary-directory.ts'
 
 /**
  * Removes what crashes left: incomplete layers (with container records that stand on them), layers of containers that are
- * not there, data of images that are not, and abandoned temporary directories. Never waits: an incomplete layer whose lock is held is being worked on.
+ * not there, data of images that are not, layers of a removal that was killed, and abandoned temporary directories. Waits for those layers alone: an incomplete layer whose lock is held is being worked on.
  */
 export async function recoverStore(context: StoreContext): Promise<void> {
   const trash = new Trash(context.paths.overlayTemporary)
@@ -25,6 +26,7 @@ export async function recoverStore(context: StoreContext): Promise<void> {
   await sweepTemporaryDirectories(context.paths.overlayTemporary)
   await sweepTemporaryDirectories(context.paths.layersTemporary)
   await dropImageData(context)
+  await finishRemovals(context)
 }
 
 /** An image's data is written before its record, and removed after it, all under the lock: with the lock, none without a record is anybody's. */

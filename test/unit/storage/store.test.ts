@@ -160,3 +160,17 @@ test('a removal goes with a reserve of disk space, which the first image brings'
   await store.deleteImage(hex('one'))
   assert.ok(existsSync(`${root}/g/tpod/reserve`))
 })
+
+test('a layer that a killed removal of its image left goes with the next removal, unless another image has it by now', async () => {
+  await store.putImage(newImage('first'))
+  const [left, taken] = [hex('left'), hex('taken')]
+  for (const id of [left, taken]) mkdirSync(`${root}/g/overlay/${id}/diff`, { recursive: true })
+  writeFileSync(`${root}/g/overlay-layers/layers.json`, JSON.stringify([left, taken].map(id => ({ id, created: new Date().toISOString() }))))
+  mkdirSync(`${root}/g/tpod/going-layers`, { recursive: true })
+  for (const id of [left, taken]) writeFileSync(`${root}/g/tpod/going-layers/${id}`, '')
+  await store.putImage({ ...newImage('user'), layer: taken })
+  await store.putImage(newImage('other'))
+  await store.deleteImage(hex('other'))
+  assert.deepEqual((await store.listLayers()).map(({ id }) => id), [taken])
+  assert.deepEqual(readdirSync(`${root}/g/tpod/going-layers`), [])
+})
