@@ -35,7 +35,7 @@ export async function renderList<Row extends object>(rows: readonly Row[], list:
   if (lines.length === 0) return ''
   const text = lines.map((line) => (line.endsWith('\n') ? line : `${line}\n`)).join('')
   // Only tables have columns: a template of the user's own keeps its tabs, for the scripts that cut at them.
-  return isTable ? alignColumns(text) : text
+  return isTable ? alignColumns(text) : forTerminal(text, source)
 }
 
 /** podman takes `{{json .}}` of a list for `json`, too. */
@@ -55,7 +55,15 @@ async function renderRows(body: string, headings: readonly object[], rows: reado
 export async function renderObject(value: unknown, format: string): Promise<string> {
   if (format === 'json' || format === '') return formatJson(value)
   const { renderTemplate, unescapeFormat } = await import('../text/go-template/render-template.ts')
-  return renderTemplate(unescapeFormat(format), value)
+  return forTerminal(renderTemplate(unescapeFormat(format), value), unescapeFormat(format))
+}
+
+/** What a template takes out of an image are its author's words: on a terminal they draw nothing and give no commands. A script gets them as they are, and so does who writes colours into the template. */
+export async function forTerminal(text: string, template: string): Promise<string> {
+  const controls = /[^\P{Cc}\n\t]/u
+  if (!controls.test(text) || controls.test(template)) return text
+  const { isatty } = await import('node:tty')
+  return isatty(1) ? text.replaceAll(/[^\P{Cc}\n\t]/gu, '?') : text
 }
 
 /** podman indents by four, with `[]` and `{}` for empty ones. Control characters that JSON may have as they are could drive a terminal. */

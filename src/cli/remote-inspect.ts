@@ -37,7 +37,8 @@ async function print(value: unknown, json: string, format: string, named: (value
   const { renderTemplate } = await import('../text/go-template/render-template.ts')
   // podman's and skopeo's normalisation: escapes are resolved, a line ends with a newline.
   const source = format.replaceAll('\\n', '\n').replaceAll('\\t', '\t')
-  writeOut(renderTemplate(source.endsWith('\n') ? source : `${source}\n`, named(value), { name: 'skopeo inspect', typeName: 'inspect.Output' }))
+  const { forTerminal } = await import('./format.ts')
+  writeOut(await forTerminal(renderTemplate(source.endsWith('\n') ? source : `${source}\n`, named(value), { name: 'skopeo inspect', typeName: 'inspect.Output' }), source))
 }
 
 /** All fields of skopeo's Go type, with Go's zero values: a template may ask for each. */
