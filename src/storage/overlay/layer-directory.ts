@@ -1,6 +1,6 @@
 /** ROOT/overlay/<id>: what the overlay driver keeps for one layer, in the order in which a crash does least harm. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { readTextIfExists } from '../../host/fs/read-optional.ts'
 import { writeFileAtomicSync } from '../../host/fs/write-file-atomic.ts'
@@ -45,10 +45,23 @@ export async function createLayerDirectory({ overlay, id, parentDirectory, conte
   else writeFileAtomicSync(`${directory}/lower`, lower, { mode: 0o644, sync: false })
 }
 
-/** The short links of a layer's ancestors, nearest first. */
+/**
+ * The short links of a layer's ancestors, nearest first. They become mount options, and those of a layer on a read-only
+ * store come from elsewhere: anything else in the file throws LAYER_DAMAGED.
+ */
 export function readLower(directory: string): string[] {
   const text = readTextIfExists(`${directory}/lower`)
-  return text === undefined || text === '' ? [] : text.split(':')
+  const links = text === undefined || text === '' ? [] : text.split(':')
+  const wrong = links.find(link => !link.startsWith('l/') || !isShortId(link.slice(2)))
+  if (wrong !== undefined) throw damaged(directory, `its lower file has ${JSON.stringify(wrong.slice(0, 100))}, which is no link to a layer`)
+  return links
+}
+
+/** Whether the short link leads to a layer of that store, and nowhere else: another machine's store may have any link. */
+export function leadsToLayer(overlay: string, link: string): boolean {
+  const id = /^\.\.\/([^/]+)\/diff$/.exec(readlinkIfLink(`${overlay}/${link}`) ?? '')?.[1]
+  if (id === undefined || id === '..') return false
+  return [`${overlay}/${id}`, `${overlay}/${id}/diff`].every(path => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
 }
 
 /**

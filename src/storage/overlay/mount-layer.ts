@@ -4,7 +4,7 @@ import { getSystemErrorMessage } from 'node:util'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 import { native } from '../../host/native/native.ts'
 import { readTextIfExists } from '../../host/fs/read-optional.ts'
-import { readLower } from './layer-directory.ts'
+import { leadsToLayer, readLower } from './layer-directory.ts'
 
 /** mount(2) takes one page of options, terminating zero included. */
 const OPTIONS_LIMIT_BYTES = 4095
@@ -139,7 +139,7 @@ function stackOptions(mount: LayerMount, base?: string): string[] {
 /** The store that has the lower. */
 function overlayOf(mount: LayerMount, link: string): string {
   if (mount.otherOverlays.length === 0 || existsSync(`${mount.overlay}/${link}`)) return mount.overlay
-  return mount.otherOverlays.find(overlay => existsSync(`${overlay}/${link}`)) ?? mount.overlay
+  return mount.otherOverlays.find(overlay => leadsToLayer(overlay, link)) ?? mount.overlay
 }
 
 function joined(options: readonly string[], data: readonly string[]): string {
