@@ -3,6 +3,9 @@ import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { TpodError, errorCode } from '../../errors/tpod-error.ts'
 
+const O_TMPFILE = 0o20200000
+const O_CLOEXEC = 0o2000000
+
 export interface SpoolFile {
   fd: number
   sizeBytes: number
@@ -10,14 +13,25 @@ export interface SpoolFile {
 
 /** `directory`: default /var/tmp, as bulky data has no place in a memory file system. The caller closes the descriptor. */
 export function openTemporaryFile(directory = '/var/tmp'): number {
-  const path = `${directory}/tpod-${randomBytes(8).toString('hex')}`
   try {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
-    unlinkSync(path)
-    return fd
+    return openNameless(directory)
   } catch (cause) {
     throw new TpodError('TEMPORARY_FILE', `make a temporary file in ${directory}: ${errorCode(cause) ?? 'failed'}`, { cause, remedy: 'make the directory writable, or choose another with TMPDIR' })
   }
+}
+
+function openNameless(directory: string): number {
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  try {
+    return openSync(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0o600)
+  } catch (error) {
+    // File systems that cannot make such files: NFS, FUSE, old overlays. There a kill between the next two lines leaves an empty one.
+    if (!['EOPNOTSUPP', 'EISDIR', 'EINVAL', 'ENOTSUP'].includes(errorCode(error) ?? '')) throw error
+  }
+  const path = `${directory}/tpod-${randomBytes(8).toString('hex')}`
+  const fd = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+  unlinkSync(path)
+  return fd
 }
 
 /** Writes all of `bytes` to a temporary file. On failure the file is gone; throws NO_SPACE, or what `bytes` throws. */
