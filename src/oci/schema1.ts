@@ -78,8 +78,17 @@ export function signedPayload(bytes: Uint8Array, json: JsonObject | undefined = 
   const payload = Buffer.concat([bytes.subarray(0, length), tail])
   const signed = parseObject(payload)
   const { signatures: _signatures, ...rest } = json ?? {}
-  if (signed === undefined || JSON.stringify(signed) !== JSON.stringify(rest)) throw bad('it says something else than what is signed in it')
+  if (signed === undefined || !isSame(signed, rest)) throw bad('it says something else than what is signed in it')
   return payload
+}
+
+function isSame(a: JsonObject, b: JsonObject): boolean {
+  try {
+    return JSON.stringify(a) === JSON.stringify(b)
+  } catch {
+    // Nested deeper than the stack goes.
+    return false
+  }
 }
 
 /** Throws BAD_MANIFEST and BAD_DIGEST. Repeated entries of one id are dropped, as docker and containers/image do. */

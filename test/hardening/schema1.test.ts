@@ -39,6 +39,12 @@ test('bytes that begin as a trusted manifest do not get its digest', async () =>
   assert.equal(parseSchema1(honest, 'x').layers[0]?.digest, evil)
 })
 
+test('a signed manifest that is nested without end is refused in one line', () => {
+  const deep = `{"schemaVersion":1,"x":${'['.repeat(1_000_000)}${']'.repeat(1_000_000)}}`
+  const header = Buffer.from(JSON.stringify({ formatLength: deep.length - 1, formatTail: Buffer.from('}').toString('base64url') })).toString('base64url')
+  assert.throws(() => manifestDigest(Buffer.from(`${deep.slice(0, -1)},"signatures":[{"protected":"${header}"}]}`)), { code: 'BAD_MANIFEST' })
+})
+
 test('a registry that is asked for a digest cannot give another image as schema 1', async () => {
   const server = createServer((_, response) => void response.writeHead(200, { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' }).end(forgedModern))
   after(() => void (server.closeAllConnections(), server.close()))
