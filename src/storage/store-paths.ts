@@ -1,6 +1,7 @@
 /** Where containers/storage keeps what; the only place that joins these names. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { writeFileAtomicSync } from '../host/fs/write-file-atomic.ts'
+import { noteNetworkBackend } from './network-backend.ts'
 
 export interface StorePaths {
   readonly root: string
@@ -38,6 +39,7 @@ export function storePaths(root: string, run: string): StorePaths {
 export function ensureStoreDirectories(paths: StorePaths): void {
   if (!existsSync(`${paths.overlay}/l`)) {
     for (const path of [paths.root, paths.layers, paths.images, paths.containers]) mkdirSync(path, { recursive: true, mode: 0o700 })
+    noteNetworkBackend(paths.root)
     mkdirSync(`${paths.overlay}/l`, { recursive: true, mode: 0o755 })
     const marker = `${paths.overlay}/.has-mount-program`
     // Absent, the Go library would scan the store for foreign whiteouts.
