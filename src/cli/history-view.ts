@@ -1,5 +1,5 @@
 /** How `history` shows a step: podman's template fields and JSON. */
-import type { HistoryStep } from '../image/history.ts'
+import type { HistoryStep } from '../image/local/history.ts'
 import { formatHumanDuration } from '../text/duration.ts'
 import { formatSizeSpaced } from '../text/units.ts'
 

@@ -1,5 +1,5 @@
 /** How `image tree` draws: podman's header and branches. */
-import type { ImageLayerTree, LayerNode } from '../image/layer-tree.ts'
+import type { ImageLayerTree, LayerNode } from '../image/local/layer-tree.ts'
 import { formatSize } from '../text/units.ts'
 
 /** Several lines, with the empty one that ends podman's. */

@@ -1,5 +1,5 @@
 /** How `images` shows an image: podman's template fields, columns and JSON. */
-import type { ImageEntry, ImageRow } from '../image/list.ts'
+import type { ImageEntry, ImageRow } from '../image/local/list.ts'
 import { formatHumanDuration } from '../text/duration.ts'
 import { formatSizeSpaced } from '../text/units.ts'
 

@@ -24,7 +24,7 @@ async function inspectTyped(engine: Engine, name: string, type: string, size: bo
       return inspectContainer(engine, name, { size })
     }
     case 'image': {
-      const { inspectImage } = await import('../image/inspect.ts')
+      const { inspectImage } = await import('../image/local/inspect.ts')
       return inspectImage(engine.store, registriesOf(engine), name)
     }
     case 'volume': {

@@ -1,5 +1,5 @@
 /** How `skopeo inspect` and `tpod image inspect TRANSPORT:…` print what they find. */
-import type { RemoteInspect } from '../image/inspect-remote.ts'
+import type { RemoteInspect } from '../image/remote/inspect-remote.ts'
 import type { EndpointOptions, TransportContext } from '../image/types.ts'
 import { TpodError } from '../errors/tpod-error.ts'
 import type { ContainerConfig, ImageConfig } from '../oci/image-types.ts'
@@ -19,7 +19,7 @@ export interface RemoteInspectRequest {
 /** Prints the manifest (raw), the config, or a summary of the image called `transport:details`. */
 export async function printRemoteInspect(context: TransportContext, name: string, request: RemoteInspectRequest): Promise<void> {
   if (request.raw && request.format !== '') throw new TpodError('BAD_FLAG', 'raw output does not support format option')
-  const { inspectRemote, readRemoteConfig, readRemoteManifest } = await import('../image/inspect-remote.ts')
+  const { inspectRemote, readRemoteConfig, readRemoteManifest } = await import('../image/remote/inspect-remote.ts')
   if (request.raw && !request.config) return writeOut((await readRemoteManifest(context, name, request.endpoint)).bytes)
   if (request.config) {
     const bytes = await readRemoteConfig(context, name, request.endpoint)

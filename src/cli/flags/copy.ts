@@ -1,6 +1,6 @@
 /** Flags about what becomes of an image when it is copied. */
 import { TpodError } from '../../errors/tpod-error.ts'
-import type { CopyBetweenOptions } from '../../image/copy-between.ts'
+import type { CopyBetweenOptions } from '../../image/copy/copy-between.ts'
 import { bool, csv, text } from '../options.ts'
 import type { FlagValues } from './endpoints.ts'
 

@@ -49,7 +49,7 @@ export default class Run extends BaseCommand {
 
   /** Another container may use it: that is said, but is no failure of the run. */
   async #removeImage(engine: Engine, name: string): Promise<void> {
-    const { removeImages } = await import('../../libpod/images.ts')
+    const { removeImages } = await import('../../libpod/images/local.ts')
     for (const { error } of await removeImages(engine, [name], { signal: this.signal })) if (error) printWarning(error.message)
   }
 }

@@ -46,7 +46,7 @@ containers-storage, dir, docker, docker-archive, docker-daemon, oci, oci-archive
       hasBegun ||= event.type === 'blob' || event.type === 'manifest'
       progress.onProgress(event)
     }
-    const { copyBetween } = await import('../../image/copy-between.ts')
+    const { copyBetween } = await import('../../image/copy/copy-between.ts')
     try {
       await copyBetween(context, from, to, {
         source, destination, ...copyRequest(flags), signContext: this.signContext(), signal: this.signal, onProgress,

@@ -12,7 +12,7 @@ export default class ImageExists extends BaseCommand {
   async run(): Promise<number> {
     const { args: { image } } = await this.parse(ImageExists)
     const engine = await this.openEngine()
-    const { findLocalImage } = await import('../../image/resolve-local.ts')
+    const { findLocalImage } = await import('../../image/local/resolve-local.ts')
     return await findLocalImage(engine.store, registriesOf(engine), image as string) ? ExitCode.ok : ExitCode.notFound
   }
 }

@@ -20,7 +20,7 @@ export default class History extends BaseCommand {
   async run(): Promise<void> {
     const { args: { image }, flags } = await this.parse(History)
     const engine = await this.openEngine()
-    const { imageHistory } = await import('../../image/history.ts')
+    const { imageHistory } = await import('../../image/local/history.ts')
     const steps = await imageHistory(engine.store, registriesOf(engine), image as string)
     if (isJsonFormat(flags.format)) return writeOut(`${historyJson(steps)}\n`)
     const rows = steps.map((step) => historyRow(step, { human: flags.human, noTrunc: flags['no-trunc'], nowMs: Date.now() }))

@@ -28,7 +28,7 @@ export default class ImageInspect extends TransportCommand {
     const outcomes = await actOnEach(image, async (name) => {
       if (local === undefined || isRemote(name)) return this.#showRemote(name, flags)
       try {
-        const { inspectImage } = await import('../../image/inspect.ts')
+        const { inspectImage } = await import('../../image/local/inspect.ts')
         return await inspectImage(local.store, registriesOf(local), name)
       } catch (error) {
         // `oci:latest` may be a local image: only then is it a place.

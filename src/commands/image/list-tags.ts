@@ -20,7 +20,7 @@ docker docker-archive`
     const { args: words, flags } = await this.parse(ListTags)
     const [name] = this.exactly(words.image, 1, 'Exactly one non-option argument expected') as [string]
     const context = this.transportContext(flags)
-    const { listImageTags } = await import('../../image/list-image-tags.ts')
+    const { listImageTags } = await import('../../image/remote/list-image-tags.ts')
     printLine(formatJson(await listImageTags(context, name, this.endpoint(context, flags, ''))))
   }
 }

@@ -28,7 +28,7 @@ export default class ImageList extends BaseCommand {
     if (image !== undefined && flags.filter.length > 0 && flags.all) throw this.usageError('cannot specify an image and a filter(s)')
     if (!(imageSortKeys as readonly string[]).includes(flags.sort)) throw this.usageError(`${JSON.stringify(flags.sort)} is not a valid field for sorting. Choose from: ${imageSortKeys.join(', ')}`)
     const engine = await this.openEngine()
-    const { imageRows, listImages } = await import('../../image/list.ts')
+    const { imageRows, listImages } = await import('../../image/local/list.ts')
     const filters = image === undefined ? flags.filter : [...flags.filter, `reference=${image}`]
     const entries = await listImages(engine.store, registriesOf(engine), { all: flags.all, filters })
     if (isJsonFormat(flags.format)) {

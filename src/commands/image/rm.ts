@@ -19,7 +19,7 @@ export default class ImageRm extends BaseCommand {
     if (image.length === 0 && !flags.all) throw this.usageError('image name or ID must be specified')
     if (image.length > 0 && flags.all) throw this.usageError('when using the --all switch, you may not pass any images names or IDs')
     const engine = await this.openEngine()
-    const { removeImages } = await import('../../libpod/images.ts')
+    const { removeImages } = await import('../../libpod/images/local.ts')
     const outcomes = await removeImages(engine, image, {
       all: flags.all, force: flags.force, ignore: flags.ignore || flags.force, noPrune: flags['no-prune'], signal: this.signal,
     })

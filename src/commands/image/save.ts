@@ -4,7 +4,7 @@ import { args, bool, text, textOr } from '../../cli/options.ts'
 import { pullProgress } from '../../cli/progress.ts'
 import { isTerminal, terminalColumns } from '../../cli/terminal.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
-import type { SaveFormat } from '../../image/save.ts'
+import type { SaveFormat } from '../../image/archives/save.ts'
 
 export default class Save extends BaseCommand {
   static override summary = 'Save image(s) to an archive'

@@ -3,7 +3,7 @@ import { arg, bool, csv, integer, text } from '../../cli/options.ts'
 import { writeOut } from '../../cli/output.ts'
 import { TransportCommand } from '../../cli/transport-command.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
-import type { FoundImage, FoundTag } from '../../image/search.ts'
+import type { FoundImage, FoundTag } from '../../image/remote/search.ts'
 
 interface Row {
   Index: string
@@ -44,7 +44,7 @@ export default class Search extends TransportCommand {
     if (flags.limit !== undefined && flags.limit < 0) throw new TpodError('BAD_FLAG', `--limit ${flags.limit}: want 0 (25 of each registry) or more`)
     const context = this.transportContext({})
     const endpoint = this.endpoint(context, flags, '')
-    const { parseSearchFilters, searchImages, searchTags } = await import('../../image/search.ts')
+    const { parseSearchFilters, searchImages, searchTags } = await import('../../image/remote/search.ts')
     const filter = parseSearchFilters(flags.filter)
     const options = { endpoint, ...(flags.limit ? { limit: flags.limit } : {}) }
     const isJson = flags.format === 'json'

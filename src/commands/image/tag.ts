@@ -12,7 +12,7 @@ export default class Tag extends BaseCommand {
   async run(): Promise<void> {
     const { args: { image, names } } = await this.parse(Tag)
     const engine = await this.openEngine()
-    const { tagImage } = await import('../../image/tag.ts')
+    const { tagImage } = await import('../../image/local/tag.ts')
     await tagImage(engine.store, registriesOf(engine), image as string, names)
   }
 }

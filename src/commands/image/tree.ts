@@ -13,7 +13,7 @@ export default class ImageTree extends BaseCommand {
   async run(): Promise<void> {
     const { args: { image }, flags } = await this.parse(ImageTree)
     const engine = await this.openEngine()
-    const [{ imageLayerTree }, { formatImageTree }] = await Promise.all([import('../../image/layer-tree.ts'), import('../../cli/image-tree-view.ts')])
+    const [{ imageLayerTree }, { formatImageTree }] = await Promise.all([import('../../image/local/layer-tree.ts'), import('../../cli/image-tree-view.ts')])
     writeOut(formatImageTree(await imageLayerTree(engine.store, registriesOf(engine), image as string, { children: flags.whatrequires })))
   }
 }

@@ -12,7 +12,7 @@ export default class Untag extends BaseCommand {
   async run(): Promise<void> {
     const { args: { image, names } } = await this.parse(Untag)
     const engine = await this.openEngine()
-    const { untagImage } = await import('../../image/tag.ts')
+    const { untagImage } = await import('../../image/local/tag.ts')
     await untagImage(engine.store, registriesOf(engine), image as string, names)
   }
 }

@@ -34,10 +34,3 @@ export interface CopyResult {
   /** What the destination now has as the image's own manifest (or index). */
   manifest: RawManifest
 }
-
-export type CopyImage = (
-  context: { platform: Platform; temporaryDirectory?: string },
-  source: import('../types.ts').ImageSource,
-  destination: import('../types.ts').ImageDestination,
-  options?: CopyOptions,
-) => Promise<CopyResult>

@@ -1,7 +1,7 @@
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import { formatReference } from '../../oci/reference.ts'
 import { parseManifest } from '../../oci/image-types.ts'
-import { resolvePullCandidates } from '../short-names.ts'
+import { resolvePullCandidates } from '../pull/short-names.ts'
 import { parseImageName, transportOf } from '../transports/image-name.ts'
 import type { ImageName } from '../transports/image-name.ts'
 import { openSource } from '../transports/open-source.ts'

@@ -4,7 +4,7 @@ import { errorCode, TpodError } from '../../errors/tpod-error.ts'
 import { parseImageName, transportOf } from '../transports/image-name.ts'
 import type { ImageName } from '../transports/image-name.ts'
 import type { Store } from '../../storage/types.ts'
-import { findLocalImage, imageDigests } from '../resolve-local.ts'
+import { findLocalImage, imageDigests } from '../local/resolve-local.ts'
 
 /** What `[driver@root+run:options]` before a reference of containers-storage: names. */
 const placePattern = /^\[overlay2?@([^+\]:]+)(?:\+[^\]:]*)?(?::[^\]]*)?\](.*)$/

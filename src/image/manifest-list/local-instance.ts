@@ -2,8 +2,8 @@ import { TpodError } from '../../errors/tpod-error.ts'
 import type { Platform } from '../../oci/image-types.ts'
 import { chooseInstance, formatPlatform } from '../../oci/platform.ts'
 import type { ImageRecord, Store } from '../../storage/types.ts'
-import { isManifestList, readImageManifest } from '../image-data.ts'
-import { imageDigests } from '../resolve-local.ts'
+import { isManifestList, readImageManifest } from '../local/image-data.ts'
+import { imageDigests } from '../local/resolve-local.ts'
 
 /**
  * The image that a name means to who wants to run or inspect it: of a manifest list the image of the store that it lists for

@@ -11,7 +11,7 @@ import { digestOf } from '../../oci/digest.ts'
 import { formatReference, isShortName, parseReference, qualifyReference, withDefaultTag, withoutRedundantTag } from '../../oci/reference.ts'
 import { withImageDigestLock } from '../../storage/digest-lock.ts'
 import type { ImageRecord, Store } from '../../storage/types.ts'
-import { getLocalImage } from '../resolve-local.ts'
+import { getLocalImage } from '../local/resolve-local.ts'
 import { notAList, parseListDocument, serializeList } from './list-document.ts'
 import type { ListDocument } from './list-document.ts'
 

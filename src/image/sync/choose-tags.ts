@@ -33,7 +33,7 @@ export async function newestTags(context: TransportContext, repository: string, 
     })
     return versions.toSorted((a, b) => compareVersions(b.version, a.version)).slice(0, rule.count).map(({ tag }) => tag)
   }
-  const { inspectRemote } = await import('../inspect-remote.ts')
+  const { inspectRemote } = await import('../remote/inspect-remote.ts')
   const dated = await mapParallel(candidates, parallelInspects, async (tag) => {
     const { Created } = await inspectRemote(context, `docker://${repository}:${tag}`, { endpoint, noTags: true })
     return { tag, created: Created === null ? 0 : Date.parse(Created) }

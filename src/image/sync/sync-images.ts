@@ -2,7 +2,7 @@
 import { mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, posix } from 'node:path'
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
-import { copyBetween, type CopyBetweenOptions } from '../copy-between.ts'
+import { copyBetween, type CopyBetweenOptions } from '../copy/copy-between.ts'
 import type { TransportContext } from '../types.ts'
 import { mapParallel } from './choose-tags.ts'
 import { familiarName, planSync } from './plan-sync.ts'

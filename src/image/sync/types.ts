@@ -1,5 +1,5 @@
 /** What a sync is made of: sources are looked into first, then each image found is copied. */
-import type { CopyBetweenOptions } from '../copy-between.ts'
+import type { CopyBetweenOptions } from '../copy/copy-between.ts'
 import type { EndpointOptions } from '../types.ts'
 
 export type SyncSourceKind = 'docker' | 'dir' | 'yaml'

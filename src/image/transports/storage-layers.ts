@@ -1,7 +1,7 @@
 /** The layers of one image on their way into a store: each staged when it comes, committed when all below it are. */
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
 import type { StagedLayer, Store } from '../../storage/types.ts'
-import { markNewLayer, unmarkNewLayers } from '../new-layers.ts'
+import { markNewLayer, unmarkNewLayers } from '../pull/new-layers.ts'
 import type { BlobToStore, StoredBlob } from '../types.ts'
 
 interface LayerState {

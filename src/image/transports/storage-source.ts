@@ -31,11 +31,11 @@ export function storageImageSource(store: Store, image: ImageRecord, named: Stor
     layersAsStored: (manifest) => layersAsStored(stored, manifest),
     async layerForms(diffId) {
       if (stored.manifest === undefined) return []
-      const { readLayerForms } = await import('../layer-forms.ts')
+      const { readLayerForms } = await import('../push/layer-forms.ts')
       return readLayerForms(store, stored.chain, stored.manifest, diffId)
     },
     async rememberLayerForm(diffId, form) {
-      const { rememberLayerForm } = await import('../layer-forms.ts')
+      const { rememberLayerForm } = await import('../push/layer-forms.ts')
       await rememberLayerForm(store, diffId, form)
     },
     getSignatures: async (digest) => {

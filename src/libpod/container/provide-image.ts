@@ -33,7 +33,7 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
     throw new TpodError('NO_SUCH_IMAGE', `${nameOrId}: image not known`, { remedy: `pull it: tpod pull ${nameOrId}` })
   }
   if (placePattern.test(nameOrId)) return fromPlace(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
-  const { pullImage } = await import('../../image/pull.ts')
+  const { pullImage } = await import('../../image/pull/pull.ts')
   const pulled = await pullImage(context, nameOrId, { ...pull, ...(signal === undefined ? {} : { signal }) })
   return { record: pulled.image, name: shownName(pulled.image, pulled.reference) }
 }
@@ -42,7 +42,7 @@ export async function provideImage(engine: Engine, nameOrId: string, options: Pr
 const placePattern = /^(?:docker:\/\/|(?:oci|oci-archive|dir|docker-archive|docker-daemon|containers-storage|tarball):)/
 
 async function fromPlace(context: ImageContext, name: string, options: PullOptions): Promise<ProvidedImage> {
-  const { pullImages } = await import('../../image/pull-images.ts')
+  const { pullImages } = await import('../../image/pull/pull-images.ts')
   const pulled = await pullImages(context, name, options)
   const [first] = pulled
   if (first === undefined) throw new TpodError('NO_SUCH_IMAGE', `${name}: it has no image`)
@@ -65,7 +65,7 @@ async function ownContext(engine: Engine): Promise<ImageContext | undefined> {
 async function findLocal(engine: Engine, nameOrId: string, context: ImageContext | undefined): Promise<ProvidedImage | undefined> {
   const exact = await findExact(engine, nameOrId)
   if (exact !== undefined) return exact
-  const { findLocalImage } = await import('../../image/resolve-local.ts')
+  const { findLocalImage } = await import('../../image/local/resolve-local.ts')
   const registries = context?.registries ?? engine.options.loadRegistries
   if (registries === undefined) return undefined
   const found = await findLocalImage(engine.store, registries, nameOrId)

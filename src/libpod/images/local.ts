@@ -1,42 +1,87 @@
-/** Local images by engine: history, layers, mounts and differences, for callers that have an engine. */
+/** Local images by engine: lists, names, history, layers, mounts, differences and removal; what image/local/ does with a store and a registries.conf. */
 import { existsSync } from 'node:fs'
-import type { HistoryStep } from '../../image/history.ts'
-import type { ImageLayerTree } from '../../image/layer-tree.ts'
-import type { MountedImage } from '../../image/mount.ts'
-import type { PrunedImage, PruneOptions } from '../../image/prune.ts'
+import type { ImageInspect } from '../../image/local/inspect.ts'
+import type { ImageEntry, ListOptions as ListImagesOptions } from '../../image/local/list.ts'
+import type { RemovedImage, RemoveOptions } from '../../image/local/remove.ts'
+import type { HistoryStep } from '../../image/local/history.ts'
+import type { ImageLayerTree } from '../../image/local/layer-tree.ts'
+import type { MountedImage } from '../../image/local/mount.ts'
+import type { PrunedImage, PruneOptions } from '../../image/local/prune.ts'
 import type { Outcome } from '../../errors/outcome.ts'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
-import type { LayerChange } from '../../storage/types.ts'
+import type { ImageRecord, LayerChange } from '../../storage/types.ts'
 import type { Engine } from '../engine.ts'
 import { registriesOf, temporaryDirectoryOf } from '../image-context.ts'
 
+export interface RemoveImagesOptions extends Omit<RemoveOptions, 'removeContainers'> {
+  signal?: AbortSignal
+}
+
+/** Newest first. Throws BAD_FILTER. */
+export async function listImages(engine: Engine, options: ListImagesOptions = {}): Promise<ImageEntry[]> {
+  const { listImages: list } = await import('../../image/local/list.ts')
+  return list(engine.store, registriesOf(engine), options)
+}
+
+/** podman's `image inspect`. Throws NO_SUCH_IMAGE. */
+export async function inspectImage(engine: Engine, nameOrId: string): Promise<ImageInspect> {
+  const { inspectImage: inspect } = await import('../../image/local/inspect.ts')
+  return inspect(engine.store, registriesOf(engine), nameOrId)
+}
+
+/** Adds names. Throws NO_SUCH_IMAGE, BAD_REFERENCE. */
+export async function tagImage(engine: Engine, nameOrId: string, newNames: readonly string[]): Promise<ImageRecord> {
+  const { tagImage: tag } = await import('../../image/local/tag.ts')
+  return tag(engine.store, registriesOf(engine), nameOrId, newNames)
+}
+
+/** Takes the given names away; none: all of them. */
+export async function untagImage(engine: Engine, nameOrId: string, names: readonly string[] = []): Promise<ImageRecord> {
+  const { untagImage: untag } = await import('../../image/local/tag.ts')
+  return untag(engine.store, registriesOf(engine), nameOrId, names)
+}
+
+/** One outcome per name; with `force` an image's containers go first. Nothing is thrown for a single image's failure. */
+export async function removeImages(engine: Engine, names: readonly string[], options: RemoveImagesOptions = {}): Promise<Outcome<RemovedImage>[]> {
+  const { signal, ...rest } = options
+  const { removeImages: remove } = await import('../../image/local/remove.ts')
+  return remove(engine.store, registriesOf(engine), names, { ...rest, removeContainers: ({ id }) => removeUsers(engine, id, signal) })
+}
+
+async function removeUsers(engine: Engine, imageId: string, signal: AbortSignal | undefined): Promise<void> {
+  const { removeContainer } = await import('../container/remove-container.ts')
+  for (const container of await engine.store.listContainers()) {
+    if (container.image === imageId) await removeContainer(engine, container.id, { force: true, ...(signal === undefined ? {} : { signal }) })
+  }
+}
+
 /** Newest step first. Throws NO_SUCH_IMAGE. */
 export async function imageHistory(engine: Engine, nameOrId: string): Promise<HistoryStep[]> {
-  const { imageHistory: history } = await import('../../image/history.ts')
+  const { imageHistory: history } = await import('../../image/local/history.ts')
   return history(engine.store, registriesOf(engine), nameOrId)
 }
 
 /** The image's layers; with `children` all that stands on it. Throws NO_SUCH_IMAGE. */
 export async function imageLayerTree(engine: Engine, nameOrId: string, options: { children?: boolean } = {}): Promise<ImageLayerTree> {
-  const { imageLayerTree: tree } = await import('../../image/layer-tree.ts')
+  const { imageLayerTree: tree } = await import('../../image/local/layer-tree.ts')
   return tree(engine.store, registriesOf(engine), nameOrId, options)
 }
 
 /** Mounts images read-only (counted): those named, or with `all` each that is not in a read-only store. */
 export async function mountImages(engine: Engine, names: readonly string[], options: { all?: boolean } = {}): Promise<MountedImage[]> {
-  const { mountImages: mount } = await import('../../image/mount.ts')
+  const { mountImages: mount } = await import('../../image/local/mount.ts')
   return mount(engine.store, registriesOf(engine), names, options)
 }
 
 /** Images that are mounted now, by whatever tool. */
 export async function listMountedImages(engine: Engine): Promise<MountedImage[]> {
-  const { listMountedImages: list } = await import('../../image/mount.ts')
+  const { listMountedImages: list } = await import('../../image/local/mount.ts')
   return list(engine.store)
 }
 
 /** Undoes one mount of each image, or all with `force`; those that are not mounted are passed over. */
 export async function unmountImages(engine: Engine, names: readonly string[], options: { all?: boolean; force?: boolean } = {}): Promise<Outcome<string>[]> {
-  const { unmountImages: unmount } = await import('../../image/mount.ts')
+  const { unmountImages: unmount } = await import('../../image/local/mount.ts')
   return unmount(engine.store, registriesOf(engine), names, options)
 }
 
@@ -53,10 +98,10 @@ export interface PruneReport {
   partialBlobBytes: number
 }
 
-/** Contract as image/prune.ts; `external` are buildah's working containers, never those of podman or CRI-O. */
+/** Contract as image/local/prune.ts; `external` are buildah's working containers, never those of podman or CRI-O. */
 export async function pruneImages(engine: Engine, options: PruneImagesOptions = {}): Promise<PruneReport> {
   const { buildCache, ...prune } = options
-  const { pruneImages: removeUnused } = await import('../../image/prune.ts')
+  const { pruneImages: removeUnused } = await import('../../image/local/prune.ts')
   const isExternalContainer = (id: string): boolean => existsSync(`${engine.store.containerDirectory(id)}/buildah.json`)
   const removeContainers = async ({ id: imageId }: { id: string }): Promise<void> => {
     for (const { id, image } of await engine.store.listContainers()) if (image === imageId && isExternalContainer(id)) await engine.store.deleteContainer(id)
@@ -74,7 +119,7 @@ export async function pruneImages(engine: Engine, options: PruneImagesOptions = 
 /** No image, so nothing that is listed: what crashes and pulls that nobody repeated have left. Gives bytes of partial blobs. */
 async function pruneInterruptedPulls({ store }: Engine, temporaryDirectory: string): Promise<number> {
   const [{ prunePartialBlobs }, { pruneOrphanLayers }, { pruneLayerForms }, { sweepTemporaryDirectories }] = await Promise.all([
-    import('../../image/partial-blobs.ts'), import('../../image/new-layers.ts'), import('../../image/layer-forms.ts'), import('../../host/fs/temporary.ts'),
+    import('../../image/pull/partial-blobs.ts'), import('../../image/pull/new-layers.ts'), import('../../image/push/layer-forms.ts'), import('../../host/fs/temporary.ts'),
   ])
   const freed = await prunePartialBlobs(store, { olderThanMs: 0 })
   await store.recover()
@@ -105,7 +150,7 @@ export async function diffObjects(engine: Engine, nameOrId: string, base?: strin
 
 async function layerOf(engine: Engine, nameOrId: string, kind: DiffKind): Promise<string> {
   if (kind !== 'container') {
-    const { findLocalImage } = await import('../../image/resolve-local.ts')
+    const { findLocalImage } = await import('../../image/local/resolve-local.ts')
     const found = await findLocalImage(engine.store, registriesOf(engine), nameOrId).catch((error: unknown) => {
       if (kind === 'any' && ['BAD_REFERENCE', 'BAD_NAME'].includes(errorCode(error) ?? '')) return undefined
       throw error

@@ -7,7 +7,7 @@ import type { InspectedManifest } from '../../image/manifest-list/inspect-list.t
 import type { ListDocument, ListEntry } from '../../image/manifest-list/list-document.ts'
 import { changeStoredList, createStoredList, getStoredList } from '../../image/manifest-list/stored-list.ts'
 import type { StoredList } from '../../image/manifest-list/stored-list.ts'
-import type { RemovedImage } from '../../image/remove.ts'
+import type { RemovedImage } from '../../image/local/remove.ts'
 import type { SigningKeys } from '../../image/trust/open-signers.ts'
 import type { EndpointOptions, ImageSource } from '../../image/types.ts'
 import { isDigest } from '../../oci/digest.ts'
@@ -202,7 +202,7 @@ export async function pushManifestList(engine: Engine, listName: string, destina
 
 /** One outcome per name: NO_SUCH_IMAGE (not with `ignore`), NOT_A_MANIFEST_LIST. The lists' images stay. */
 export async function removeManifestLists(engine: Engine, names: readonly string[], options: { ignore?: boolean } = {}): Promise<Outcome<RemovedImage>[]> {
-  const { removeImages } = await import('../../image/remove.ts')
+  const { removeImages } = await import('../../image/local/remove.ts')
   const outcomes: Outcome<RemovedImage>[] = []
   for (const name of names) {
     try {
@@ -254,7 +254,7 @@ interface EntryName {
 
 async function entryName(engine: Engine, entry: string): Promise<EntryName> {
   if (isDigest(entry)) return { digests: new Set([entry]) }
-  const [{ findLocalImage, imageDigests }, { transportOf }] = await Promise.all([import('../../image/resolve-local.ts'), import('../../image/transports/image-name.ts')])
+  const [{ findLocalImage, imageDigests }, { transportOf }] = await Promise.all([import('../../image/local/resolve-local.ts'), import('../../image/transports/image-name.ts')])
   const text = entry.replace(/^containers-storage:/, '')
   const transport = transportOf(text)
   if (/^sha\d+:/.test(text)) {

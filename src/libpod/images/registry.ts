@@ -1,26 +1,26 @@
 /** Images where they lie, without an engine: what skopeo's commands and `tpod image` share. */
 import { errorCode, errorMessage, TpodError } from '../../errors/tpod-error.ts'
-import type { CopyBetweenOptions } from '../../image/copy-between.ts'
+import type { CopyBetweenOptions } from '../../image/copy/copy-between.ts'
 import type { CopyResult } from '../../image/copy/types.ts'
-import type { InspectRemoteOptions, RemoteInspect } from '../../image/inspect-remote.ts'
+import type { InspectRemoteOptions, RemoteInspect } from '../../image/remote/inspect-remote.ts'
 import type { SyncRequest, SyncResult } from '../../image/sync/types.ts'
 import type { EndpointOptions, TransportContext } from '../../image/types.ts'
 
-/** From one place to another, both named `transport:details`; contract and errors as in image/copy-between.ts. */
+/** From one place to another, both named `transport:details`; contract and errors as in image/copy/copy-between.ts. */
 export async function copyImage(context: TransportContext, from: string, to: string, options: CopyBetweenOptions = {}): Promise<CopyResult> {
-  const { copyBetween } = await import('../../image/copy-between.ts')
+  const { copyBetween } = await import('../../image/copy/copy-between.ts')
   return copyBetween(context, from, to, options)
 }
 
 /** What skopeo's inspect says of the image that `name` (`transport:details`) means. Throws BAD_IMAGE_NAME, MANIFEST_UNKNOWN and what the transport throws. */
 export async function inspectRemoteImage(context: TransportContext, name: string, options: InspectRemoteOptions = {}): Promise<RemoteInspect> {
-  const { inspectRemote } = await import('../../image/inspect-remote.ts')
+  const { inspectRemote } = await import('../../image/remote/inspect-remote.ts')
   return inspectRemote(context, name, options)
 }
 
 /** All tags of a repository (`docker://host/path`), or the names in a docker archive. */
 export async function listRemoteTags(context: TransportContext, name: string, options: EndpointOptions = {}): Promise<string[]> {
-  const { listImageTags } = await import('../../image/list-image-tags.ts')
+  const { listImageTags } = await import('../../image/remote/list-image-tags.ts')
   return (await listImageTags(context, name, options)).Tags
 }
 

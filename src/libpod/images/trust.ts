@@ -101,7 +101,7 @@ async function manifestToTrust(context: TransportContext, source: ImageSource, w
 async function withTransport(context: TransportContext, name: string): Promise<string> {
   const { transportOf } = await import('../../image/transports/image-name.ts')
   if (transportOf(name) !== undefined) return name
-  const { resolvePullCandidates } = await import('../../image/short-names.ts')
+  const { resolvePullCandidates } = await import('../../image/pull/short-names.ts')
   const [first] = (await resolvePullCandidates(name, await context.registries())).candidates
   return `docker://${formatReference(first ?? parseReference(name))}`
 }
