@@ -25,7 +25,7 @@ export async function* compress(format: LayerCompressor, bytes: AsyncIterable<Ui
 }
 
 /** Throws BAD_COMPRESSION_LEVEL in the words of containers/image. */
-export function checkCompressionLevel(format: LayerCompressor, level: number | undefined): void {
+function checkCompressionLevel(format: LayerCompressor, level: number | undefined): void {
   const [lowest, highest] = format === 'gzip' ? [0, 9] : [1, 22]
   if (level === undefined || level === -1 || (Number.isInteger(level) && level >= lowest && level <= highest)) return
   throw new TpodError('BAD_COMPRESSION_LEVEL', `${format}: invalid compression level: ${level}`, { remedy: `choose ${lowest} to ${highest}` })

@@ -37,7 +37,7 @@ const resolveBeneathNoSymlinks = 0x08 | 0x04
 const cloexec = 0o2000000
 
 /** The members themselves, to be mixed with others. The contents must be read (or skipped) before the next member. */
-export async function* directoryMembers(directory: string, options: TarDirectoryOptions): AsyncGenerator<TarMember, void, undefined> {
+async function* directoryMembers(directory: string, options: TarDirectoryOptions): AsyncGenerator<TarMember, void, undefined> {
   const root = native.openat2(-100, directory, directoryFlags | cloexec, 0, 0)
   const walk: Walk = { options, linked: new Map() }
   try {

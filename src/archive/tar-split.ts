@@ -2,14 +2,8 @@
  * tar-split: a layer's tar without its file contents, as gzip'd JSON lines beside the layer, from which (with the
  * files on disk) any containers/storage tool rebuilds the tar byte for byte. Format: github.com/vbatts/tar-split.
  */
-import { TpodError, errorMessage } from '../errors/tpod-error.ts'
 import { toText } from './byte-string.ts'
 import type { ByteString } from './byte-string.ts'
-
-export type TarSplitEntry =
-  | { kind: 'raw'; bytes: Buffer }
-  /** Content of diff/NAME goes here; `crc64` is 8 bytes, absent when there is no content. */
-  | { kind: 'file'; name: ByteString; sizeBytes: number; crc64: Buffer | undefined }
 
 /**
  * Formats entries as JSON lines, into memory of its own. Raw bytes gather until a file entry or `flush`. Strings are
@@ -74,53 +68,3 @@ function withRoom(buffer: Buffer<ArrayBuffer>, used: number, needed: number): Bu
 }
 
 const maximumRawBytes = 1024 * 1024
-
-/**
- * Reads a tar-split file's entries in order. Throws TAR_SPLIT_INVALID naming the file; memory stays at one line and
- * one buffer.
- */
-export async function* readTarSplit(path: string): AsyncGenerator<TarSplitEntry, void, undefined> {
-  const { createReadStream } = await import('node:fs')
-  const { createGunzip } = await import('node:zlib')
-  const file = createReadStream(path, { highWaterMark: 64 * 1024 })
-  const gunzip = createGunzip({ chunkSize: 64 * 1024 })
-  file.on('error', (error) => gunzip.destroy(error))
-  file.pipe(gunzip)
-  try {
-    let rest = ''
-    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
-      // Cut at newlines on bytes: a chunk may end inside a character.
-      const lines = (rest + chunk.toString('latin1')).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) if (line !== '') yield parseLine(line)
-    }
-    if (rest.trim() !== '') yield parseLine(rest)
-  } catch (error) {
-    if (error instanceof TpodError) throw error
-    throw new TpodError('TAR_SPLIT_INVALID', `read ${path}: ${errorMessage(error)}`, {
-      cause: error,
-      remedy: 'the layer can no longer be exported byte for byte: pull its image again',
-    })
-  } finally {
-    file.destroy()
-    gunzip.destroy()
-  }
-}
-
-interface TarSplitLine {
-  type: number
-  name?: string
-  name_raw?: string
-  size?: number
-  payload?: string | null
-}
-
-function parseLine(latin1: string): TarSplitEntry {
-  const line = JSON.parse(Buffer.from(latin1, 'latin1').toString('utf8')) as TarSplitLine
-  const payload = Buffer.from(line.payload ?? '', 'base64')
-  if (line.type === 2) return { kind: 'raw', bytes: payload }
-  if (line.type !== 1) throw new Error(`unknown entry type ${line.type}`)
-  const nameBytes = line.name_raw ? Buffer.from(line.name_raw, 'base64') : Buffer.from(line.name ?? '', 'utf8')
-  const sizeBytes = line.size ?? 0
-  return { kind: 'file', name: nameBytes.toString('latin1'), sizeBytes, crc64: sizeBytes > 0 ? payload : undefined }
-}

@@ -38,7 +38,7 @@ export function psFields(row: ContainerRow, options: RowOptions) {
 }
 
 /** `Up 3 seconds ago`, `Exited (0) 2 minutes ago`, `Created`: podman's words. */
-export function statusText(row: ContainerRow, nowMs: number): string {
+function statusText(row: ContainerRow, nowMs: number): string {
   if (row.isExternal) return 'Storage'
   if (row.status === 'running') return `Up ${formatHumanDuration(nowMs - Date.parse(row.startedAt))} ago`
   if (row.status === 'exited') return `Exited (${row.exitCode}) ${formatHumanDuration(nowMs - Date.parse(row.finishedAt))} ago`

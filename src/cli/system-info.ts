@@ -21,7 +21,7 @@ export async function systemInfo(engine: Engine): Promise<Record<string, unknown
   }
 }
 
-export function osArch(): string {
+function osArch(): string {
   return `linux/${hostPlatform(process.arch).architecture}`
 }
 

@@ -10,8 +10,8 @@ export interface UserPlace {
   home: string
 }
 
-export const SYSTEM_GRAPH_ROOT = '/var/lib/containers/storage'
-export const SYSTEM_RUN_ROOT = '/run/containers/storage'
+const SYSTEM_GRAPH_ROOT = '/var/lib/containers/storage'
+const SYSTEM_RUN_ROOT = '/run/containers/storage'
 
 /** Graph root without configuration. */
 export function defaultGraphRoot(place: UserPlace): string {

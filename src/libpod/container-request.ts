@@ -36,7 +36,7 @@ export function defaultSpec({ containers: conf }: EngineConfig): Defaults {
 }
 
 /** On cgroup v1 a private cgroup namespace shows the container nothing it could use: podman shares the host's. */
-export function defaultNamespaces(conf: EngineConfig['containers']): Record<NamespaceKind, NamespaceMode> {
+function defaultNamespaces(conf: EngineConfig['containers']): Record<NamespaceKind, NamespaceMode> {
   const cgroupns = conf.cgroupns || (existsSync('/sys/fs/cgroup/cgroup.controllers') ? 'private' : 'host')
   return {
     pid: parseNamespaceMode('pid', conf.pidns || 'private'),

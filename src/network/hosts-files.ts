@@ -35,7 +35,7 @@ export function renderHosts(request: HostsRequest): string {
 }
 
 /** Checks one --add-host. Throws BAD_HOST. */
-export function parseAddHost(text: string, hostGateway: string | undefined): HostsEntry {
+function parseAddHost(text: string, hostGateway: string | undefined): HostsEntry {
   const colon = text.indexOf(':')
   const names = text.slice(0, Math.max(colon, 0)).split(';').filter((name) => name !== '')
   const address = text.slice(colon + 1)

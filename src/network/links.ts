@@ -177,7 +177,7 @@ function ipv4Bytes(value: number): Buffer {
   return bytes
 }
 
-export function parseMac(text: string): Buffer {
+function parseMac(text: string): Buffer {
   return Buffer.from(text.replaceAll(':', ''), 'hex')
 }
 

@@ -37,7 +37,7 @@ export function hostPlatform(processArchitecture: string): Platform {
 }
 
 /** Platforms acceptable for `wanted`, best first. */
-export function acceptablePlatforms(wanted: Platform): Platform[] {
+function acceptablePlatforms(wanted: Platform): Platform[] {
   const known = armVariants[wanted.architecture] ?? []
   const variant = wanted.variant ?? ''
   let variants: string[]

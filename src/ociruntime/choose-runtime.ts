@@ -37,7 +37,7 @@ export function crunObstacle(cgroups: CgroupInfo): { message: string; remedy: st
 }
 
 /** Path of the runtime `name` (of containers.conf's table), or undefined. */
-export function findRuntime(config: EngineConfig, name: string): string | undefined {
+function findRuntime(config: EngineConfig, name: string): string | undefined {
   return (config.engine.runtimes[name] ?? []).find(isExecutable)
 }
 

@@ -50,7 +50,7 @@ export function getImageRecord(context: StoreContext, nameOrId: string): ImageRe
 }
 
 /** All manifest digests under which the image may be asked for. */
-export function manifestDigests(image: ImageRecord): Set<string> {
+function manifestDigests(image: ImageRecord): Set<string> {
   const digests = Object.entries(image['big-data-digests'] ?? {}).filter(([key]) => key.startsWith('manifest'))
   return new Set([...(image.digest === undefined ? [] : [image.digest]), ...digests.map(([, digest]) => digest)])
 }

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, createReadStream, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { readTarSplit } from '../../src/archive/tar-split.ts'
+import { readTarSplit } from '../support/read-tar-split.ts'
 import { tarDirectory } from '../../src/archive/tar-directory.ts'
 import { rebuiltDigest, withStaged } from '../support/stage.ts'
 
@@ -37,7 +37,7 @@ async function withPodmanLayer(tar: string, use: (layer: { diff: string; tarSpli
 async function rawBytesOf(path: string): Promise<{ raw: string; files: string[] }> {
   let raw = ''
   const files: string[] = []
-  for await (const entry of readTarSplit(path)) {
+  for (const entry of readTarSplit(path)) {
     if (entry.kind === 'raw') raw += entry.bytes.toString('latin1')
     else files.push(`${entry.name} ${entry.sizeBytes} ${entry.crc64?.toString('hex') ?? ''}`)
   }

@@ -4,7 +4,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkS
 import { stageLayer } from '../../src/archive/stage-layer.ts'
 import { formatMemberHeader, writeTar } from '../../src/archive/tar-write.ts'
 import type { TarMember } from '../../src/archive/tar-write.ts'
-import { readTarSplit } from '../../src/archive/tar-split.ts'
+import { readTarSplit } from './read-tar-split.ts'
 import type { StageLayerOptions, StagedContent } from '../../src/archive/types.ts'
 
 export interface Staged {
@@ -79,7 +79,7 @@ export function listTree(directory: string, below = ''): string[] {
 /** Digest of the tar rebuilt from the tar-split file and the unpacked tree. */
 export async function rebuiltDigest(staged: Staged): Promise<string> {
   const hash = createHash('sha256')
-  for await (const entry of readTarSplit(staged.tarSplitPath)) {
+  for (const entry of readTarSplit(staged.tarSplitPath)) {
     if (entry.kind === 'raw') hash.update(entry.bytes)
     else if (entry.sizeBytes > 0) hash.update(readFileSync(Buffer.from(`${staged.directory}/${entry.name}`, 'latin1')))
   }

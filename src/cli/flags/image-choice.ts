@@ -10,7 +10,7 @@ export const platformFlags = {
   variant: text('Use VARIANT instead of the running architecture variant for choosing images', { value: 'VARIANT' }),
 }
 
-export const retryFlags = {
+const retryFlags = {
   retry: uint('Number of times to retry in case of failure when performing pull', { default: 3 }),
   'retry-delay': text('Delay between retries in case of pull failures, growing with each'),
 }

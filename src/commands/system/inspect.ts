@@ -3,7 +3,7 @@ import { inspectObject } from '../../cli/inspect-object.ts'
 import { args, bool, textOr } from '../../cli/options.ts'
 import { actOnEach, latestContainer, latestFlag } from '../../cli/select-containers.ts'
 
-export const inspectTypes = ['all', 'container', 'image', 'network', 'volume'] as const
+const inspectTypes = ['all', 'container', 'image', 'network', 'volume'] as const
 
 export default class Inspect extends BaseCommand {
   static override summary = 'Display the configuration of object denoted by ID'

@@ -51,7 +51,7 @@ export function cgroupDirectoryName(cgroupsPath: string): string {
 }
 
 /** Directory of the container in the hierarchy of `controller`, whether or not it exists. Undefined without such a hierarchy. */
-export function cgroupDirectory(cgroups: CgroupInfo, cgroupsPath: string, controller: string): string | undefined {
+function cgroupDirectory(cgroups: CgroupInfo, cgroupsPath: string, controller: string): string | undefined {
   const mount = cgroups.v1Mounts.get(controller) ?? cgroups.v2Mount
   return mount === undefined ? undefined : `${mount}${cgroupDirectoryName(cgroupsPath)}`
 }

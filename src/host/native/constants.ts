@@ -75,31 +75,3 @@ export const Resolve = {
 
 /** renameat2(2). */
 export const Rename = { RENAME_NOREPLACE: 1, RENAME_EXCHANGE: 2, RENAME_WHITEOUT: 4 } as const
-
-/** File types of a mode (inode(7)). */
-export const FileType = {
-  S_IFMT: 0o170000,
-  S_IFSOCK: 0o140000,
-  S_IFLNK: 0o120000,
-  S_IFREG: 0o100000,
-  S_IFBLK: 0o060000,
-  S_IFDIR: 0o040000,
-  S_IFCHR: 0o020000,
-  S_IFIFO: 0o010000,
-} as const
-
-/** unshare(2) and setns(2). */
-export const Clone = {
-  CLONE_NEWTIME: 0x80,
-  CLONE_FS: 0x200,
-  CLONE_FILES: 0x400,
-  CLONE_NEWNS: 0x20000,
-  CLONE_SYSVSEM: 0x40000,
-  CLONE_NEWCGROUP: 0x2000000,
-  CLONE_NEWUTS: 0x4000000,
-  CLONE_NEWIPC: 0x8000000,
-  CLONE_NEWUSER: 0x10000000,
-  CLONE_NEWPID: 0x20000000,
-  CLONE_NEWNET: 0x40000000,
-} as const
-

@@ -9,11 +9,6 @@ export function findExecutable(name: string, directories: readonly string[]): st
   return candidates.find(isExecutable)
 }
 
-/** The directories of a PATH variable; an empty part means the current directory and is left out, for safety. */
-export function splitPath(path: string): string[] {
-  return path.split(':').filter((directory) => directory.startsWith('/'))
-}
-
 function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)

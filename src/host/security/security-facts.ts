@@ -30,7 +30,7 @@ export function readSecurityFacts(): SecurityFacts {
 }
 
 /** Names of the bits that are set. */
-export function capabilitiesOf(mask: bigint): string[] {
+function capabilitiesOf(mask: bigint): string[] {
   return capabilityNames.filter((_name, bit) => (mask >> BigInt(bit)) & 1n)
 }
 

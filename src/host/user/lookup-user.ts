@@ -62,7 +62,7 @@ export function parsePasswd(content: string): PasswdEntry[] {
   })
 }
 
-export function parseGroup(content: string): GroupEntry[] {
+function parseGroup(content: string): GroupEntry[] {
   return content.split('\n').flatMap((line) => {
     const [name, , gid, members = ''] = line.split(':')
     return name === undefined || name === '' || name.startsWith('#') || !isId(gid) ? [] : [{ name, gid: Number(gid), members: members.split(',').filter((member) => member !== '') }]

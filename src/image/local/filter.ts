@@ -26,7 +26,7 @@ export interface ImageFilter {
 
 type Predicate = (entry: ImageEntry) => boolean | Promise<boolean>
 
-export const imageFilterKeys = ['after', 'since', 'before', 'containers', 'dangling', 'digest', 'id', 'intermediate', 'label', 'manifest', 'readonly', 'reference', 'until'] as const
+const imageFilterKeys = ['after', 'since', 'before', 'containers', 'dangling', 'digest', 'id', 'intermediate', 'label', 'manifest', 'readonly', 'reference', 'until'] as const
 
 /** Throws BAD_FILTER, and NO_SUCH_IMAGE where before/since name none. */
 export async function parseImageFilters(texts: readonly string[], context: FilterContext): Promise<ImageFilter> {
@@ -153,7 +153,7 @@ function fullReference(value: string): string | undefined {
 }
 
 /** Go's path.Match: `*` and `?` stop at slashes, `[…]`, backslash escapes. A malformed pattern matches nothing. */
-export function matchesPattern(pattern: string, text: string): boolean {
+function matchesPattern(pattern: string, text: string): boolean {
   let source = ''
   for (let index = 0; index < pattern.length; index++) {
     const char = pattern[index]!

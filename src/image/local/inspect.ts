@@ -43,7 +43,7 @@ export async function inspectImage(store: Store, registries: () => Promise<Regis
 }
 
 /** The same for a record in hand. */
-export async function describeImage(store: Store, image: ImageRecord): Promise<ImageInspect> {
+async function describeImage(store: Store, image: ImageRecord): Promise<ImageInspect> {
   const [images, layers, config, { manifest }] = await Promise.all([store.listImages(), store.listLayers(), readImageConfig(store, image), readImageManifest(store, image)])
   const chain = layerChain(layers, image.layer)
   const parent = await imageTree(store, images, layers).parent(image)

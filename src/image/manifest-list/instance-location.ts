@@ -26,7 +26,7 @@ export async function resolveInstanceName(store: Store, registries: () => Promis
   return isStorage ? text : `docker://${text}`
 }
 
-export function storeLocation(store: Pick<Store, 'graphRoot' | 'runRoot'>, imageId: string): string {
+function storeLocation(store: Pick<Store, 'graphRoot' | 'runRoot'>, imageId: string): string {
   return `containers-storage:[overlay@${store.graphRoot}+${store.runRoot}]@${imageId}`
 }
 

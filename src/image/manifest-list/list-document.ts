@@ -74,11 +74,6 @@ export function serializeList(list: ListDocument, format: ListFormat = preferred
   return Buffer.from(JSON.stringify(format === 'oci' ? toIndex(list) : toDockerList(list)))
 }
 
-/** Replaces an entry of that digest, or adds one, at the end. */
-export function putEntry(list: ListDocument, entry: ListEntry): void {
-  list.entries = [...list.entries.filter(({ digest }) => digest !== entry.digest), entry]
-}
-
 /** What `manifest inspect` shows: docker's form with OCI's annotations. */
 export function inspectedList(list: ListDocument): Record<string, unknown> {
   const { manifests, ...head } = toDockerList(list) as { manifests: Record<string, unknown>[] | null }

@@ -10,8 +10,8 @@ export interface ConnectionOptions extends Omit<RegistryClientOptions, 'host' | 
   lookasideDirectory?: string
 }
 
-export const defaultStallTimeoutMs = 60_000
-export const defaultRetries = 3
+const defaultStallTimeoutMs = 60_000
+const defaultRetries = 3
 
 const schemesOf = new WeakMap<object, Map<string, Promise<Scheme | undefined>>>()
 

@@ -93,7 +93,7 @@ export async function openRegistryClient(options: RegistryClientOptions): Promis
 }
 
 /** Who answers for a registry's name. */
-export function apiHostOf(host: string): string {
+function apiHostOf(host: string): string {
   return host === 'docker.io' || host === 'index.docker.io' ? 'registry-1.docker.io' : host
 }
 

@@ -41,7 +41,7 @@ export function proxyRules(env: Environment): ProxyRules | undefined {
   }
 }
 
-export function portOf(url: URL): number {
+function portOf(url: URL): number {
   if (url.port !== '') return Number(url.port)
   return url.protocol === 'https:' ? 443 : 80
 }

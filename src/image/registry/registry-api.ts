@@ -1,5 +1,5 @@
 /**
- * What registries are asked besides images: tags, repositories, digests, logins, searches. Mirrors and rewritten locations
+ * What registries are asked besides images: tags, digests, logins, searches. Mirrors and rewritten locations
  * of registries.conf are not used here; whether a registry is blocked or insecure is. Every answer is bounded.
  */
 import type { Credentials } from '../../config/auth-file.ts'
@@ -28,18 +28,6 @@ export async function listTags(context: TransportContext, reference: QualifiedRe
       for (const tag of page) if (isTag(tag)) tags.add(tag)
     }
     return [...tags]
-  } finally {
-    client.close()
-  }
-}
-
-/** The registry's catalogue, as far as this login may see it. Many registries have none: REGISTRY_DENIED, REGISTRY_UNAUTHORIZED, CATALOG_UNKNOWN. */
-export async function listRepositories(context: TransportContext, host: string, options: EndpointOptions = {}): Promise<string[]> {
-  const client = await openHost(context, host, options)
-  try {
-    const repositories = new Set<string>()
-    for await (const page of repositoryPages(client, host, options)) for (const name of page) if (isPrintable(name)) repositories.add(name)
-    return [...repositories]
   } finally {
     client.close()
   }
@@ -90,23 +78,18 @@ export async function deleteManifest(context: TransportContext, reference: Quali
   await deleteFromRegistry(context, reference, options)
 }
 
-/** Reaches the registry's root with the context's credentials, if it wants any. Throws REGISTRY_UNREACHABLE, REGISTRY_TLS, REGISTRY_UNAUTHORIZED, … */
-export async function pingRegistry(context: TransportContext, host: string, options: EndpointOptions = {}): Promise<void> {
-  const client = await openHost(context, host, options)
+/**
+ * Whether the registry takes these credentials: at its root, where it answers whoever is known. Throws REGISTRY_UNAUTHORIZED
+ * where it does not, REGISTRY_UNREACHABLE, REGISTRY_TLS, … One that asks nobody to log in takes any.
+ */
+export async function checkCredentials(context: TransportContext, host: string, credentials: Credentials, options: EndpointOptions = {}): Promise<void> {
+  const client = await openHost(context, host, { ...options, credentials: { find: async () => credentials } })
   try {
     const response = await client.send({ path: '/v2/', what: `reach ${host}`, isSmall: true, missing: 'REGISTRY_ERROR', ...signalOf(options) })
     response.discard()
   } finally {
     client.close()
   }
-}
-
-/**
- * Whether the registry takes these credentials: at its root, where it answers whoever is known. Throws REGISTRY_UNAUTHORIZED
- * where it does not. One that asks nobody to log in takes any.
- */
-export async function checkCredentials(context: TransportContext, host: string, credentials: Credentials, options: EndpointOptions = {}): Promise<void> {
-  await pingRegistry(context, host, { ...options, credentials: { find: async () => credentials } })
 }
 
 export interface SearchOptions extends EndpointOptions {
@@ -148,10 +131,6 @@ async function openHost(context: TransportContext, host: string, options: Endpoi
 
 function repositoryPages(client: RegistryClient, host: string, options: EndpointOptions): AsyncGenerator<string[]> {
   return readPages(client, { path: '/v2/_catalog', field: 'repositories', what: `list repositories of ${host}`, missing: 'CATALOG_UNKNOWN', scopes: ['registry:catalog:*'], ...signalOf(options) })
-}
-
-function isPrintable(name: string): boolean {
-  return /^[\x21-\x7e]{1,255}$/.test(name)
 }
 
 function signalOf({ signal }: EndpointOptions): { signal?: AbortSignal } {

@@ -10,7 +10,7 @@ import { legacyLayers } from './docker-archive-legacy.ts'
 import type { PieceTarget } from '../../archive/piece-writer.ts'
 import { hasContent, TarOutput } from './tar-output.ts'
 
-export const dockerArchiveTraits: DestinationTraits = {
+const dockerArchiveTraits: DestinationTraits = {
   manifestTypes: [dockerManifest],
   indexTypes: [],
   layers: 'uncompressed',

@@ -71,7 +71,7 @@ function sorted(map: object): object {
 }
 
 /** RFC 3339 with nanoseconds, trailing zeros dropped. */
-export function goTime(nanoseconds: bigint): string {
+function goTime(nanoseconds: bigint): string {
   const seconds = nanoseconds / 1_000_000_000n
   const fraction = (nanoseconds % 1_000_000_000n).toString().padStart(9, '0').replace(/0+$/, '')
   return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}${fraction === '' ? '' : `.${fraction}`}Z`

@@ -1,6 +1,5 @@
 /** Simple signing (containers-signature(5)): an OpenPGP message around a claim about an image. */
-import { openGpgKeyring } from './gpg-keyring.ts'
-import type { GpgKeyring, GpgOptions } from './gpg-keyring.ts'
+import type { GpgKeyring } from './gpg-keyring.ts'
 import { parsePayload } from './signature-payload.ts'
 import type { SignaturePayload } from './signature-payload.ts'
 
@@ -17,14 +16,4 @@ export interface VerifiedSignature extends SignaturePayload {
 export async function verifySimpleSignature(keyring: GpgKeyring, bytes: Uint8Array): Promise<VerifiedSignature> {
   const { payload, fingerprint, primaryFingerprint } = await keyring.verify(bytes)
   return { ...parsePayload('simple', payload), fingerprint, primaryFingerprint }
-}
-
-/** As verifySimpleSignature, with a keyring for this one signature. */
-export async function verifySimpleSignatureWithKeys(keys: readonly Uint8Array[], bytes: Uint8Array, options: GpgOptions = {}): Promise<VerifiedSignature> {
-  const keyring = await openGpgKeyring(keys, options)
-  try {
-    return await verifySimpleSignature(keyring, bytes)
-  } finally {
-    await keyring.close()
-  }
 }

@@ -50,7 +50,7 @@ export async function removeAnonymousVolumes(engine: Engine, config: Pick<Contai
 }
 
 /** Containers whose configuration has the volume, running or not; of a damaged one nobody knows. */
-export function volumeUsers(engine: Engine, name: string): ContainerConfig[] {
+function volumeUsers(engine: Engine, name: string): ContainerConfig[] {
   return listContainerIds(engine.state).flatMap((id) => {
     const config = unlessDamaged(() => readConfig(engine.state, id))
     return config?.mounts.some((mount) => mount.type === 'volume' && mount.name === name) === true ? [config] : []

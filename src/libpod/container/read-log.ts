@@ -69,7 +69,7 @@ export async function* readLog(path: string, options: ReadLogOptions = {}): Asyn
 }
 
 /** Splits bytes into records; keeps an incomplete one for the next chunk. */
-export class LogParser {
+class LogParser {
   #rest: Buffer = Buffer.alloc(0)
 
   feed(chunk: Buffer): LogRecord[] {

@@ -128,18 +128,6 @@ export async function removeVolume(paths: VolumePaths, name: string, users: (nam
   })
 }
 
-/** Removes all that `users` names no container for (anonymous ones only, unless `all`). Returns their names. */
-export async function pruneVolumes(paths: VolumePaths, users: (name: string) => Promise<string[]>, options: { all?: boolean } = {}): Promise<string[]> {
-  const removed: string[] = []
-  for (const volume of listVolumes(paths)) {
-    if (!options.all && !volume.anonymous) continue
-    if ((await users(volume.name)).length > 0) continue
-    await removeVolume(paths, volume.name, users, { ifMissing: true })
-    removed.push(volume.name)
-  }
-  return removed
-}
-
 /** Caller holds the volume's lock. */
 export async function writeRecord(paths: VolumePaths, record: VolumeRecord): Promise<void> {
   mkdirSync(paths.recordDirectory, { recursive: true, mode: 0o700 })

@@ -1,5 +1,5 @@
 /** Go's text/template with the functions of podman and docker: what `--format` takes. */
-import type { Command, Node, Pipe, Template } from './ast.ts'
+import type { Template } from './ast.ts'
 import { builtinFunctions } from './builtins.ts'
 import type { TemplateFunction } from './builtins.ts'
 import { Evaluator } from './evaluate.ts'
@@ -41,27 +41,4 @@ export function unescapeFormat(format: string): string {
     .split(/(\{\{.*?\}\})/s)
     .map((part) => (part.startsWith('{{') ? part : part.replaceAll('\\t', '\t').replaceAll('\\n', '\n')))
     .join('')
-}
-
-/** The first names of all fields that a template mentions (`ID` and `State` of `{{.ID}} {{.State.Pid}}`), each once, in order. */
-export function templateFields(ast: Template): string[] {
-  const fields = new Set<string>()
-  const visitCommand = (command: Command): void => {
-    for (const operand of command.operands) {
-      if (operand.kind === 'field' || operand.kind === 'variable') {
-        const name = operand.names[0]
-        if (name !== undefined) fields.add(name)
-      } else if (operand.kind === 'pipe') {
-        visitPipe(operand.pipe)
-      }
-    }
-  }
-  const visitPipe = (pipe: Pipe): void => pipe.commands.forEach(visitCommand)
-  const visitNode = (node: Node): void => {
-    if ('pipe' in node && node.pipe !== undefined) visitPipe(node.pipe)
-    if ('body' in node) [...node.body, ...node.otherwise].forEach(visitNode)
-  }
-  ast.root.forEach(visitNode)
-  for (const body of ast.definitions.values()) body.forEach(visitNode)
-  return [...fields]
 }

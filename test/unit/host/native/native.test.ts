@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { after, test } from 'node:test'
-import { At, FileType, Open, Rename, Resolve } from '../../../../src/host/native/constants.ts'
+import { At, Open, Rename, Resolve } from '../../../../src/host/native/constants.ts'
 import { LockType, native } from '../../../../src/host/native/native.ts'
 
 const directory = mkdtempSync('/var/tmp/tpod-native-')
@@ -90,8 +90,8 @@ test('links, renames, modes and times of a file', () => {
 })
 
 test('device nodes and owners, as root', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
-  native.mknodat(dirfd, 'whiteout', FileType.S_IFCHR | 0o600, 0, 0)
-  native.mknodat(dirfd, 'null', FileType.S_IFCHR | 0o666, 1, 3)
+  native.mknodat(dirfd, 'whiteout', constants.S_IFCHR | 0o600, 0, 0)
+  native.mknodat(dirfd, 'null', constants.S_IFCHR | 0o666, 1, 3)
   assert.equal(statSync(`${directory}/null`).rdev, (1 << 8) | 3)
   native.fchownat(dirfd, 'null', 4_294_967_294, 12, 0)
   assert.equal(statSync(`${directory}/null`).uid, 4_294_967_294)

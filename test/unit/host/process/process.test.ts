@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { native } from '../../../../src/host/native/native.ts'
-import { findExecutable, splitPath } from '../../../../src/host/process/find-executable.ts'
+import { findExecutable } from '../../../../src/host/process/find-executable.ts'
 import { bootId, isAlive, processStartTime, readProcessStat } from '../../../../src/host/process/liveness.ts'
 import { runCommand } from '../../../../src/host/process/run.ts'
 import { selfCommand } from '../../../../src/host/process/self.ts'
@@ -67,7 +67,7 @@ test('boot id, own command line, executables', () => {
   const [runtime, main] = selfCommand()
   assert.equal(runtime, process.execPath)
   assert.match(main ?? '', /\/src\/main\.ts$/)
-  assert.equal(findExecutable('sh', splitPath('relative::/nonexistent:/bin')), '/bin/sh')
+  assert.equal(findExecutable('sh', ['/nonexistent', '/bin']), '/bin/sh')
   assert.equal(findExecutable('/etc/passwd', []), undefined)
   assert.equal(findExecutable('etc', ['/']), undefined)
   assert.ok(existsSync(process.execPath))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { TpodError } from '../../../../src/errors/tpod-error.ts'
-import { compileTemplate, renderTemplate, templateFields, unescapeFormat } from '../../../../src/text/go-template/render-template.ts'
+import { compileTemplate, renderTemplate, unescapeFormat } from '../../../../src/text/go-template/render-template.ts'
 
 class Reporter {
   ID = 'abc'
@@ -106,11 +106,6 @@ for (const [source, message] of failures) {
 test('functions of the caller, once compiled for many', () => {
   const compiled = compileTemplate('{{double .}}', { functions: { double: (value) => Number(value) * 2 } })
   assert.deepEqual([1, 2].map((value) => compiled.render(value)), ['2', '4'])
-})
-
-test('the fields a format mentions, for its header', () => {
-  const { ast } = compileTemplate('{{.ID}}\t{{range .Names}}{{.}}{{end}} {{if (eq .State.Pid 1)}}{{$.Size}}{{end}} {{.ID | json}}')
-  assert.deepEqual(templateFields(ast), ['ID', 'Names', 'State', 'Size'])
 })
 
 test('escapes of the command line, outside of actions only', () => {
