@@ -9,6 +9,9 @@ import { layerDirectory, tarSplitPath } from './store-paths.ts'
 const CHUNK_BYTES = 256 * 1024
 const RESOLVE_IN_ROOT = 0x10
 const O_PATH = 0o10000000
+/** A read-only store's file is another machine's word. Our own lines are cut at some 1.4 MB. */
+const maxLineBytes = 64 * 1024 * 1024
+const remedy = 'remove the images that use the layer and pull them again'
 
 /** One line of a tar-split file: raw bytes of the archive, or a file whose content is on disk. */
 interface SplitEntry {
@@ -21,7 +24,7 @@ interface SplitEntry {
 
 /**
  * The archive a layer was made from, byte for byte: headers and padding from the tar-split file, contents from the
- * layer's diff directory, each checked by its CRC. Holds no lock: a layer deleted meanwhile ends it with an error.
+ * layer's diff directory, each checked by its CRC. Memory: one line of the file at most. Holds no lock: a layer deleted meanwhile ends it with an error.
  * Throws NO_SUCH_LAYER, TAR_SPLIT_MISSING (a container's layer has none), LAYER_DAMAGED naming the file.
  */
 export async function* readLayerTarBytes(context: StoreContext, layerId: string): AsyncGenerator<Uint8Array> {
@@ -56,6 +59,7 @@ async function* splitEntries(path: string): AsyncGenerator<SplitEntry> {
   const lines = file.pipe(createGunzip())
   file.on('error', error => lines.destroy(error))
   let rest: Buffer[] = []
+  let restBytes = 0
   try {
     for await (const chunk of lines as AsyncIterable<Buffer>) {
       let start = 0
@@ -63,13 +67,17 @@ async function* splitEntries(path: string): AsyncGenerator<SplitEntry> {
         rest.push(chunk.subarray(start, end))
         yield parseEntry(path, Buffer.concat(rest))
         rest = []
+        restBytes = 0
         start = end + 1
       }
-      if (start < chunk.length) rest.push(Buffer.from(chunk.subarray(start)))
+      if (start === chunk.length) continue
+      rest.push(Buffer.from(chunk.subarray(start)))
+      restBytes += chunk.length - start
+      if (restBytes > maxLineBytes) throw unreadable(path, `a line has more than ${maxLineBytes} bytes`)
     }
   } catch (error) {
     if (error instanceof TpodError) throw error
-    throw new TpodError('LAYER_DAMAGED', `read ${path}: ${errorMessage(error)}`, { cause: error })
+    throw unreadable(path, errorMessage(error), error)
   } finally {
     file.destroy()
   }
@@ -78,11 +86,19 @@ async function* splitEntries(path: string): AsyncGenerator<SplitEntry> {
 }
 
 function parseEntry(path: string, line: Buffer): SplitEntry {
+  let entry: SplitEntry | null
   try {
-    return JSON.parse(line.toString('utf8')) as SplitEntry
+    entry = JSON.parse(line.toString('utf8')) as SplitEntry | null
   } catch (error) {
-    throw new TpodError('LAYER_DAMAGED', `read ${path}: a line is not JSON`, { cause: error })
+    throw unreadable(path, 'a line is not JSON', error)
   }
+  // An entry of a kind that we don't know would leave a hole in the archive.
+  if (entry?.type !== 1 && entry?.type !== 2) throw unreadable(path, 'a line is no entry of a tar-split file')
+  return entry
+}
+
+function unreadable(path: string, why: string, cause?: unknown): TpodError {
+  return new TpodError('LAYER_DAMAGED', `read ${path}: ${why}`, { cause, remedy })
 }
 
 function* fileBytes(layerId: string, descriptors: readonly number[], entry: SplitEntry): Generator<Uint8Array> {
@@ -122,7 +138,5 @@ function openInLayers(layerId: string, descriptors: readonly number[], name: str
 }
 
 function damaged(layerId: string, name: string | Buffer, why: string): TpodError {
-  return new TpodError('LAYER_DAMAGED', `read layer ${layerId.slice(0, 12)}, file ${name.toString()}: ${why}`, {
-    remedy: 'remove the images that use the layer and pull them again',
-  })
+  return new TpodError('LAYER_DAMAGED', `read layer ${layerId.slice(0, 12)}, file ${name.toString()}: ${why}`, { remedy })
 }
