@@ -73,12 +73,18 @@ test('a layer without directory is an error, and leaves no descriptor', () => {
   assert.equal(readdirSync('/proc/self/fd').length, before)
 })
 
-test('a directory that may not be read says so', { skip: isRoot ? 'root may' : false }, () => {
+test('a directory that may not be read says so', () => {
   const closed = `${directory}/closed`
   mkdirSync(`${closed}/inner`, { recursive: true })
   chmodSync(`${closed}/inner`, 0)
   const stack = LayerStack.open([{ id: 'c', path: closed }])
-  assert.throws(() => stack.list({ path: '/inner', layers: [0] }), { code: 'EACCES' })
-  stack.close()
-  chmodSync(`${closed}/inner`, 0o700)
+  // Root may read everything: as nobody, who has the layer open already.
+  if (isRoot) process.seteuid!(65534)
+  try {
+    assert.throws(() => stack.list({ path: '/inner', layers: [0] }), { code: 'EACCES' })
+  } finally {
+    if (isRoot) process.seteuid!(0)
+    stack.close()
+    chmodSync(`${closed}/inner`, 0o700)
+  }
 })
