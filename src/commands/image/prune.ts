@@ -6,7 +6,7 @@ import type { PruneReport } from '../../libpod/images/local.ts'
 
 export default class ImagePrune extends BaseCommand {
   static override summary = 'Remove unused images'
-  static override description = 'Removes dangling or unused images from local storage.\n\nThe command prompts for confirmation which can be overridden with the --force flag. With --dry-run it removes nothing, and prints what would go.'
+  static override description = 'Removes dangling or unused images from local storage.\n\nThe command prompts for confirmation which can be overridden with the --force flag. With --dry-run it removes nothing, and prints what would go. Without --filter it also removes what interrupted pulls and removals have left.'
   static override examples = ['tpod image prune', 'tpod image prune --all --dry-run', 'tpod image prune --force --filter until=24h']
   static override flags = {
     all: bool('Remove all images not in use by containers, not just dangling ones', { char: 'a' }),
