@@ -4,7 +4,7 @@ import type { OpenSignersOptions } from '../image/trust/open-signers.ts'
 import type { EndpointOptions, StorePlace, TransportContext } from '../image/types.ts'
 import { credentialsFor, openTransportContext } from '../libpod/transport-context.ts'
 import { BaseCommand, wrongCount } from './base-command.ts'
-import { endpointOf, type FlagValues } from './flags/endpoints.ts'
+import { endpointOf, type FlagValues, optional } from './flags/endpoints.ts'
 import { writeError } from './output.ts'
 import { parseFlagDurationMs } from './parse-duration.ts'
 import { programName } from './program-name.ts'
@@ -89,8 +89,4 @@ export abstract class TransportCommand extends BaseCommand {
       ...(storageOpts === undefined || storageOpts.length === 0 ? {} : { options: storageOpts }),
     }
   }
-}
-
-function optional<Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } {
-  return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: string }
 }

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, TpodError } from '../errors/tpod-error.ts'
+import { isJsonObject } from '../text/strict-json.ts'
 
 export interface Credentials {
   username: string
@@ -109,12 +110,12 @@ async function readAuthFile(path: string, isLegacy: boolean): Promise<AuthFile |
     // The parser's message would quote the file, which holds secrets.
     throw new TpodError('AUTH_FILE_INVALID', `read credentials ${path}: not valid JSON`, { remedy: 'repair the file or log in again' })
   }
-  if (!isObject(json)) throw new TpodError('AUTH_FILE_INVALID', `read credentials ${path}: not a JSON object`)
+  if (!isJsonObject(json)) throw new TpodError('AUTH_FILE_INVALID', `read credentials ${path}: not a JSON object`)
   if (isLegacy) return { path, auths: json as Record<string, AuthEntry>, credHelpers: {}, credsStore: '', isLegacy }
   return {
     path,
-    auths: isObject(json.auths) ? (json.auths as Record<string, AuthEntry>) : {},
-    credHelpers: isObject(json.credHelpers) ? (json.credHelpers as Record<string, string>) : {},
+    auths: isJsonObject(json.auths) ? (json.auths as Record<string, AuthEntry>) : {},
+    credHelpers: isJsonObject(json.credHelpers) ? (json.credHelpers as Record<string, string>) : {},
     credsStore: typeof json.credsStore === 'string' ? json.credsStore : '',
     isLegacy,
   }
@@ -153,7 +154,7 @@ async function findInFile(file: AuthFile, repository: string, host: string): Pro
 
 function decodeEntry(file: AuthFile, key: string): Credentials | undefined {
   const entry = file.auths[key]
-  if (!isObject(entry)) return undefined
+  if (!isJsonObject(entry)) return undefined
   const identityToken = typeof entry.identitytoken === 'string' && entry.identitytoken !== '' ? { identityToken: entry.identitytoken } : {}
   if (typeof entry.auth !== 'string' || entry.auth === '') {
     if (typeof entry.username === 'string' && typeof entry.password === 'string') return { username: entry.username, password: entry.password, ...identityToken }
@@ -173,8 +174,4 @@ async function askHelper(helper: string, host: string): Promise<Credentials | un
 
 function canonicalHost(host: string): string {
   return host === 'docker.io' || host === 'registry-1.docker.io' ? 'index.docker.io' : host
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

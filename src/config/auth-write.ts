@@ -10,6 +10,7 @@ import { errorCode, TpodError } from '../errors/tpod-error.ts'
 import { followOwnLinks } from '../host/fs/own-link.ts'
 import { writeFileAtomic } from '../host/fs/write-file-atomic.ts'
 import { withFileLock } from '../host/lock/lock-file.ts'
+import { isJsonObject } from '../text/strict-json.ts'
 import type { AuthPaths } from './auth-file.ts'
 import { authFileToWrite } from './auth-paths.ts'
 import { eraseFromHelper, listHelper, storeInHelper } from './credential-helper.ts'
@@ -157,7 +158,7 @@ function helperFor(document: AuthDocument, key: string): { name: string; server:
 
 function credHelpersOf(document: AuthDocument): Record<string, string> {
   const helpers = document['credHelpers']
-  return isObject(helpers) ? Object.fromEntries(Object.entries(helpers).filter((entry): entry is [string, string] => typeof entry[1] === 'string')) : {}
+  return isJsonObject(helpers) ? Object.fromEntries(Object.entries(helpers).filter((entry): entry is [string, string] => typeof entry[1] === 'string')) : {}
 }
 
 function fileOf(target: AuthTarget): string {
@@ -189,16 +190,12 @@ async function readDocument(path: string): Promise<AuthDocument> {
     // The parser's message would quote the file, which holds secrets.
     json = undefined
   }
-  if (!isObject(json) || !(json['auths'] === undefined || json['auths'] === null || isObject(json['auths']))) {
+  if (!isJsonObject(json) || !(json['auths'] === undefined || json['auths'] === null || isJsonObject(json['auths']))) {
     throw new TpodError('AUTH_FILE_INVALID', `change credentials ${path}: not valid JSON of auth.json`, { remedy: 'repair the file or remove it' })
   }
-  return { ...json, auths: isObject(json['auths']) ? { ...json['auths'] } : {} }
+  return { ...json, auths: isJsonObject(json['auths']) ? { ...json['auths'] } : {} }
 }
 
 function namespaceError(helper: string): TpodError {
   return new TpodError('CREDENTIAL_HELPER_FAILED', `namespaced key is not supported for credential helper ${helper}`, { remedy: 'name the registry alone' })
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -216,7 +216,8 @@ function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
   return value
 }
 
-function isObject(value: unknown): value is JsonObject {
+/** `text/strict-json.ts` has the same for the layers above: oci and text do not import each other. */
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

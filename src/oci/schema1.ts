@@ -5,7 +5,7 @@
 import { TpodError } from '../errors/tpod-error.ts'
 import { digestOf, parseDigest } from './digest.ts'
 import { encodeGoJson } from './go-json.ts'
-import { maxManifestBytes } from './image-types.ts'
+import { isObject, maxManifestBytes } from './image-types.ts'
 
 export interface Schema1Manifest {
   kind: 'schema1'
@@ -173,10 +173,6 @@ function parseObject(bytes: Uint8Array): JsonObject | undefined {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function text(value: unknown): string {

@@ -119,6 +119,7 @@ function contradiction(message: string): TpodError {
   return new TpodError('BAD_FLAG', message)
 }
 
-function optional<Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } {
+/** For spreading: nothing where a flag was not given. */
+export function optional<Key extends string>(key: Key, value: string | undefined): { [K in Key]?: string } {
   return (value === undefined ? {} : { [key]: value }) as { [K in Key]?: string }
 }

@@ -2,6 +2,7 @@
 import { TpodError } from '../../errors/tpod-error.ts'
 import { encodeGoJson, formatGoTime, RawJson, sortedMap, splitJsonObject, zeroGoTime } from '../../oci/go-json.ts'
 import type { Schema1Manifest } from '../../oci/schema1.ts'
+import { isJsonObject } from '../../text/strict-json.ts'
 
 type JsonObject = Record<string, unknown>
 type Kind = 'text' | 'texts' | 'map' | 'set' | 'time' | 'boolean' | 'number' | JsonShape
@@ -32,7 +33,7 @@ export function dockerConfigToOci(bytes: Uint8Array, what: string): Uint8Array {
   const json = parseConfig(bytes, what)
   const config = shape(json, ociShape, what)
   const history = member(json, 'history')
-  if (Array.isArray(history) && history.length > 0) config.history = history.map((entry: unknown) => shape(isObject(entry) ? entry : {}, ociHistoryShape, what))
+  if (Array.isArray(history) && history.length > 0) config.history = history.map((entry: unknown) => shape(isJsonObject(entry) ? entry : {}, ociHistoryShape, what))
   return Buffer.from(encodeGoJson(config))
 }
 
@@ -51,7 +52,7 @@ function shape(json: JsonObject, shapes: JsonShape, what: string): JsonObject {
 
 function convert(value: unknown, kind: Kind, what: string): unknown {
   if (typeof kind === 'object') {
-    if (isObject(value)) return shape(value, kind, what)
+    if (isJsonObject(value)) return shape(value, kind, what)
   } else if (kind === 'text') {
     if (typeof value === 'string') return value
   } else if (kind === 'boolean') {
@@ -63,7 +64,7 @@ function convert(value: unknown, kind: Kind, what: string): unknown {
   } else if (kind === 'time') {
     const time = typeof value === 'string' ? formatGoTime(value) : undefined
     if (time !== undefined) return time
-  } else if (isObject(value)) {
+  } else if (isJsonObject(value)) {
     return sortedMap(Object.entries(value).map(([key, item]): [string, unknown] => [key, kind === 'set' ? {} : typeof item === 'string' ? item : item === null ? '' : fail(what)]))
   }
   return fail(what)
@@ -106,7 +107,7 @@ function completeOldImage(v1: string, what: string): string {
   const [major = 0, minor = 0, patch = 0] = version.slice(1).map((part) => Number(part ?? 0))
   if (major > 1 || (major === 1 && (minor > 8 || (minor === 8 && patch >= 3)))) return v1
   const config = member(json, 'config')
-  return encodeGoJson({ ...shape(json, dockerImageShape, what), ...(isObject(config) ? { config: shape(config, dockerContainerShape, what) } : {}) })
+  return encodeGoJson({ ...shape(json, dockerImageShape, what), ...(isJsonObject(config) ? { config: shape(config, dockerContainerShape, what) } : {}) })
 }
 
 /** Members of a docker 1.x image that a schema 2 config must not have. */
@@ -136,10 +137,6 @@ export function parseConfig(bytes: Uint8Array, what: string): JsonObject {
   } catch (cause) {
     throw new TpodError('BAD_CONFIG', `read config of ${what}: not valid JSON`, { cause })
   }
-  if (!isObject(value)) throw new TpodError('BAD_CONFIG', `read config of ${what}: not a JSON object`)
+  if (!isJsonObject(value)) throw new TpodError('BAD_CONFIG', `read config of ${what}: not a JSON object`)
   return value
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

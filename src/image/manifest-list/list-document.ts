@@ -7,6 +7,7 @@ import { TpodError } from '../../errors/tpod-error.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import { maxManifestBytes } from '../../oci/image-types.ts'
 import { dockerList, ociIndex } from '../../oci/media-types.ts'
+import { isJsonObject } from '../../text/strict-json.ts'
 
 export interface EntryPlatform {
   architecture: string
@@ -53,7 +54,7 @@ export function parseListDocument(bytes: Uint8Array, what: string): ListDocument
     entries: manifests.map((entry: unknown, index) => parseEntry(entry, `${what}: manifests[${index}]`)),
     ...optional('annotations', textMap(json['annotations'])),
     ...optional('artifactType', textOf(json['artifactType'])),
-    ...optional('subject', isObject(json['subject']) ? json['subject'] : undefined),
+    ...optional('subject', isJsonObject(json['subject']) ? json['subject'] : undefined),
   }
 }
 
@@ -120,10 +121,10 @@ function platformOf(platform: EntryPlatform): EntryPlatform {
 }
 
 function parseEntry(value: unknown, what: string): ListEntry {
-  if (!isObject(value)) throw bad(what, 'it is not an object')
+  if (!isJsonObject(value)) throw bad(what, 'it is not an object')
   const size = value['size']
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw bad(what, `invalid size ${JSON.stringify(size)}`)
-  const platform = isObject(value['platform']) ? value['platform'] : {}
+  const platform = isJsonObject(value['platform']) ? value['platform'] : {}
   return {
     mediaType: textOf(value['mediaType']) ?? '',
     digest: parseDigest(value['digest'], what),
@@ -148,7 +149,7 @@ function parseObject(bytes: Uint8Array, what: string): Record<string, unknown> {
   } catch (cause) {
     throw new TpodError('BAD_MANIFEST', `read manifest list ${what}: not valid JSON`, { cause })
   }
-  if (!isObject(value)) throw bad(what, 'not a JSON object')
+  if (!isJsonObject(value)) throw bad(what, 'not a JSON object')
   return value
 }
 
@@ -174,13 +175,9 @@ function textList(value: unknown): string[] | undefined {
 }
 
 function textMap(value: unknown): Record<string, string> | undefined {
-  if (!isObject(value)) return undefined
+  if (!isJsonObject(value)) return undefined
   const entries = Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
   return entries.length === 0 ? undefined : Object.fromEntries(entries)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function bad(what: string, why: string): TpodError {

@@ -4,6 +4,7 @@ import { parseDigest } from '../../oci/digest.ts'
 import { maxManifestBytes } from '../../oci/image-types.ts'
 import type { Descriptor } from '../../oci/image-types.ts'
 import { isIndexMediaType, isManifestMediaType, ociManifest } from '../../oci/media-types.ts'
+import { isJsonObject } from '../../text/strict-json.ts'
 import type { FileSet } from './file-set.ts'
 import type { LayoutName } from './oci-layout-name.ts'
 
@@ -102,10 +103,10 @@ function checkVersion(bytes: Uint8Array, where: string): void {
 }
 
 function checkDescriptor(value: unknown, what: string): Descriptor {
-  if (!isObject(value)) throw new TpodError('BAD_MANIFEST', `read ${what}: not an object`)
+  if (!isJsonObject(value)) throw new TpodError('BAD_MANIFEST', `read ${what}: not an object`)
   const { size, annotations } = value
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw new TpodError('BAD_MANIFEST', `read ${what}: invalid size`)
-  if (annotations !== undefined && annotations !== null && !(isObject(annotations) && Object.values(annotations).every((text) => typeof text === 'string'))) throw new TpodError('BAD_MANIFEST', `read ${what}: annotations are not texts`)
+  if (annotations !== undefined && annotations !== null && !(isJsonObject(annotations) && Object.values(annotations).every((text) => typeof text === 'string'))) throw new TpodError('BAD_MANIFEST', `read ${what}: annotations are not texts`)
   const descriptor = { ...value, mediaType: typeof value['mediaType'] === 'string' ? value['mediaType'] : ociManifest, digest: parseDigest(value['digest'], what), size } as Descriptor
   if (annotations === null) delete descriptor.annotations
   return descriptor
@@ -118,12 +119,8 @@ function parseObject(bytes: Uint8Array, what: string): Record<string, unknown> {
   } catch (cause) {
     throw new TpodError('BAD_MANIFEST', `read ${what}: not valid JSON`, { cause })
   }
-  if (!isObject(json)) throw new TpodError('BAD_MANIFEST', `read ${what}: not a JSON object`)
+  if (!isJsonObject(json)) throw new TpodError('BAD_MANIFEST', `read ${what}: not a JSON object`)
   return json
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function bad(where: string, why: string): TpodError {
