@@ -88,7 +88,13 @@ async function warnOfPlatform({ store, platform: host }: ImageContext, image: Im
   const key = `sha256:${image.id}`
   if (onProgress === undefined || image['big-data-names']?.includes(key) !== true) return
   const shownAs = describeNamed(named) || image.id.slice(0, 12)
-  const config = parseImageConfig(await store.readImageData(image.id, key), shownAs)
+  const bytes = await store.readImageData(image.id, key).catch((error: unknown) => {
+    // Pulled, and removed by somebody since.
+    if (/^NO_SUCH_IMAGE/.test(errorCode(error) ?? '')) return undefined
+    throw error
+  })
+  if (bytes === undefined) return
+  const config = parseImageConfig(bytes, shownAs)
   const wanted = platform ?? host
   if (config.os === '' || suitsPlatform(config, wanted)) return
   onProgress({ type: 'warning', message: `image platform (${formatPlatform(config)}) of ${shownAs} does not match the expected platform (${formatPlatform(wanted)})` })

@@ -24,7 +24,7 @@ export class StoredLayers {
   #commits: Promise<void> = Promise.resolve()
   /** Ids of layers that were not there before. */
   readonly #added: string[] = []
-  /** A parent vanished under us: nothing is committed any more before all is asked for again. */
+  /** A parent vanished under us: nothing is committed any more before commitAll has said so and all is asked for again. */
   #gone: unknown
 
   constructor(store: Store, shownAs: string, onCommitted: (blobDigest: string) => void = () => undefined) {
@@ -56,8 +56,7 @@ export class StoredLayers {
     const { digest } = blob
     if (digest === undefined) return undefined
     const stored: StoredBlob = { digest, sizeBytes: blob.sizeBytes ?? 0 }
-    // Asked for again after BLOBS_GONE: what has been unpacked is kept over such rounds.
-    this.#gone = undefined
+    // Asked for again after BLOBS_GONE, what has been unpacked is kept.
     state.isThere = (await this.#store.findLayer(state.id)) !== undefined
     if (state.isThere || state.staged !== undefined) return stored
     return (await this.#stageCopy(state, blob)) ? stored : undefined
@@ -97,7 +96,9 @@ export class StoredLayers {
   async commitAll(count: number): Promise<string | undefined> {
     if (count !== this.#states.length) throw new TpodError('BAD_MANIFEST', `store ${this.#shownAs}: the manifest has ${count} layers, its config ${this.#states.length}`)
     await this.#commitReady()
-    if (this.#gone !== undefined) throw this.#gone
+    const gone = this.#gone
+    this.#gone = undefined
+    if (gone !== undefined) throw gone
     const missing = this.#states.find(({ isThere }) => !isThere)
     if (missing !== undefined) throw new TpodError('BAD_MANIFEST', `store ${this.#shownAs}: layer ${missing.diffId} did not come`)
     return this.#states.at(-1)?.id

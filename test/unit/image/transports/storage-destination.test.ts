@@ -133,6 +133,29 @@ test('a layer deleted between reuse and commit: all is asked for again', async (
   assert.ok(await store.findImage('localhost/d:1'))
 })
 
+test('what is reused after another layer found its parent deleted does not hide that', async () => {
+  const first = makeImage([30, 31])
+  const donor = storageImageDestination(store, named('localhost/donor:2'))
+  await putConfig(donor, first)
+  for (const index of [0, 1]) await putLayer(donor, first, index)
+  await donor.putManifest(first.manifest, { isInstance: false })
+  await donor.commit()
+  const image = makeImage([30, 32, 33])
+  const destination = storageImageDestination(store, named('localhost/heir:2'))
+  await putConfig(destination, image)
+  assert.ok(await destination.reuseBlob(layerBlob(image, 0)))
+  await store.deleteImage(donor.result().image.id)
+  await putLayer(destination, image, 1)
+  assert.equal(await destination.reuseBlob(layerBlob(image, 2)), undefined)
+  await putLayer(destination, image, 2)
+  await destination.putManifest(image.manifest, { isInstance: false })
+  await assert.rejects(destination.commit(), { code: 'BLOBS_GONE' })
+  for (const index of [0, 1, 2]) if ((await destination.reuseBlob(layerBlob(image, index))) === undefined) await putLayer(destination, image, index)
+  await destination.commit()
+  await destination.close()
+  assert.equal((await store.checkLayers()).length, 0)
+})
+
 test('signatures are kept with their sizes, and replaced', async () => {
   const image = makeImage([9])
   const put = async (signatures: readonly string[]): Promise<string[]> => {
