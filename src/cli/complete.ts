@@ -7,7 +7,7 @@ import type { CommandClass, CommandContext } from './base-command.ts'
 import { findEntry } from './dispatch.ts'
 import { type GlobalValues, globalFlags } from './global-flags.ts'
 import { childCommands } from './help.ts'
-import { type CompletionKind, completionOf } from './options.ts'
+import { type Completion, completionOf } from './options.ts'
 
 type Definition = FlagInput[string]
 type Context = Pick<CommandContext, 'env' | 'table'>
@@ -125,7 +125,8 @@ async function argumentCandidates(Class: CommandClass, count: number, used: read
   return objectNames(completionOf(definition) ?? 'none', '', used, globals, context)
 }
 
-async function objectNames(kind: CompletionKind, last: string, used: readonly string[], globals: GlobalValues, context: Context): Promise<string[]> {
+async function objectNames(kind: Completion, last: string, used: readonly string[], globals: GlobalValues, context: Context): Promise<string[]> {
+  if (typeof kind !== 'string') return [...kind]
   if (kind === 'files' || kind === 'directories') return [`:${kind}`]
   if (kind === 'commands' || kind === 'none') return []
   // -v takes host paths too.

@@ -9,13 +9,16 @@ export type CompletionKind =
   | 'containers' | 'running-containers' | 'stopped-containers' | 'paused-containers' | 'pausable-containers'
   | 'images' | 'containers-and-images' | 'volumes' | 'networks' | 'files' | 'directories' | 'commands' | 'none'
 
+export type Completion = CompletionKind | readonly string[]
+
 type Char = NonNullable<BooleanFlag<boolean>['char']>
 
 interface Common {
   char?: Char
   aliases?: string[]
   hidden?: boolean
-  complete?: CompletionKind
+  /** Or words to offer, where others are refused in podman's terms, or also taken. */
+  complete?: Completion
   /** Fixed words a value is one of; others are refused. */
   options?: readonly string[]
   /** Type word of the help text. */
@@ -23,13 +26,13 @@ interface Common {
 }
 
 /** Completion kinds by definition object: oclif's shape has no place for them. */
-const completions = new WeakMap<object, CompletionKind>()
+const completions = new WeakMap<object, Completion>()
 
-export function completionOf(definition: object): CompletionKind | undefined {
+export function completionOf(definition: object): Completion | undefined {
   return completions.get(definition)
 }
 
-function remember<T extends object>(definition: T, complete: CompletionKind | undefined): T {
+function remember<T extends object>(definition: T, complete: Completion | undefined): T {
   if (complete) completions.set(definition, complete)
   return definition
 }
@@ -74,7 +77,7 @@ export function csv(summary: string, options: Common = {}): OptionFlag<string[]>
   return option<string[]>(summary, { value: 'strings', ...options }, { multiple: true, multipleNonGreedy: true, delimiter: ',', default: [] })
 }
 
-interface ArgOptions { required?: boolean; complete?: CompletionKind }
+interface ArgOptions { required?: boolean; complete?: Completion }
 
 /** One positional word. */
 export function arg(name: string, description: string, options: ArgOptions = {}): Arg<string | undefined> {

@@ -6,7 +6,7 @@ import type { FlagValues } from './endpoints.ts'
 
 export const copyFlags = {
   all: bool('Copy all images if SOURCE-IMAGE is a list', { char: 'a' }),
-  format: text('MANIFEST TYPE (oci, v2s1, or v2s2) to use in the destination (default is manifest type of source, with fallbacks)', { char: 'f' }),
+  format: text('MANIFEST TYPE (oci, v2s1, or v2s2) to use in the destination (default is manifest type of source, with fallbacks)', { char: 'f', complete: ['oci', 'v2s1', 'v2s2'] }),
   'preserve-digests': bool('Preserve digests of images and lists'),
   'remove-signatures': bool('Do not copy signatures from source'),
 }

@@ -6,6 +6,8 @@ import { isTerminal, terminalColumns } from '../../cli/terminal.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 import type { SaveFormat } from '../../image/archives/save.ts'
 
+const formats: readonly SaveFormat[] = ['docker-archive', 'oci-archive', 'oci-dir', 'docker-dir']
+
 export default class Save extends BaseCommand {
   static override summary = 'Save image(s) to an archive'
   static override description = 'Save an image to docker-archive or oci-archive on the local machine. Default is docker-archive.'
@@ -14,7 +16,7 @@ export default class Save extends BaseCommand {
   static override args = { image: args('image', 'the image, and further names for it (or, with -m, further images)', { required: true, complete: 'images' }) }
   static override flags = {
     compress: bool("Compress tarball image layers when saving to a directory using the 'dir' transport. (default is same compression type as source)"),
-    format: textOr('docker-archive', 'Save image to oci-archive, oci-dir (directory with oci manifest type), docker-archive, docker-dir (directory with v2s2 manifest type)'),
+    format: textOr('docker-archive', 'Save image to oci-archive, oci-dir (directory with oci manifest type), docker-archive, docker-dir (directory with v2s2 manifest type)', { complete: formats }),
     'multi-image-archive': bool('Interpret additional arguments as images not tags and create a multi-image-archive (only for docker-archive)', { char: 'm' }),
     output: text('Write to a specified file (default: stdout, which must be redirected)', { char: 'o', complete: 'files' }),
     quiet: bool('Suppress the output', { char: 'q' }),
@@ -45,8 +47,6 @@ export default class Save extends BaseCommand {
     }
   }
 }
-
-const formats: readonly SaveFormat[] = ['docker-archive', 'oci-archive', 'oci-dir', 'docker-dir']
 
 function isFormat(word: string): word is SaveFormat {
   return (formats as readonly string[]).includes(word)

@@ -27,14 +27,14 @@ A YAML source has a mapping per registry: images (tags and digests), images-by-t
     ...authfileFlag, ...deprecatedTlsFlag, ...registryEndpointFlags('src-', 'screds'), ...registryEndpointFlags('dest-', 'dcreds'), ...transportRetryFlags,
     ...copyFlags, ...signFlags, ...transportFlags,
     'append-suffix': text('String to append to DESTINATION tags'),
-    dest: textOr('', 'DESTINATION transport type', { char: 'd' }),
+    dest: textOr('', 'DESTINATION transport type', { char: 'd', complete: ['docker', 'dir'] }),
     digestfile: text('Write the digests and Image References of the resulting images to the specified file, separated by newlines', { complete: 'files' }),
     'dry-run': bool('Run without actually copying data'),
     'keep-going': bool('Do not abort the sync if any image copy fails'),
     parallel: uint('Copy so many images at once', { default: 1 }),
     report: text('Write what was synced and what failed to the specified file, as JSON', { complete: 'files' }),
     scoped: bool('Images at DESTINATION are prefix using the full source image path as scope'),
-    src: textOr('', 'SOURCE transport type', { char: 's' }),
+    src: textOr('', 'SOURCE transport type', { char: 's', complete: ['docker', 'dir', 'yaml'] }),
   }
 
   async run(): Promise<void> {

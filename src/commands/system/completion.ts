@@ -9,7 +9,7 @@ export default class Completion extends BaseCommand {
   static override description = 'Prints the completion script for a shell. The scripts ask tpod itself, so they stay right when it is updated.'
   static override usage = '[options] SHELL'
   static override examples = ['tpod completion bash > /etc/bash_completion.d/tpod', 'tpod completion zsh > "${fpath[1]}/_tpod"', 'tpod completion fish > ~/.config/fish/completions/tpod.fish']
-  static override args = { shell: arg('shell', 'bash, zsh or fish', { required: true }) }
+  static override args = { shell: arg('shell', 'bash, zsh or fish', { required: true, complete: ['bash', 'zsh', 'fish'] }) }
   static override flags = { file: text('Write to a file instead of standard output', { char: 'f', complete: 'files' }) }
 
   async run(): Promise<void> {

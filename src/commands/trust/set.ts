@@ -14,7 +14,7 @@ export default class TrustSet extends BaseCommand {
   static override flags = {
     policypath: text('Path of the policy file', { hidden: true, complete: 'files' }),
     pubkeysfile: csv('Path of installed public key(s) to trust for TARGET.\nAbsolute path to keys is added to policy.json. May\nused multiple times to define multiple public keys.\nFile(s) must exist before using this command', { char: 'f', complete: 'files' }),
-    type: textOr('signedBy', 'Trust type, accept values: signedBy(default), accept, reject, sigstoreSigned', { char: 't' }),
+    type: textOr('signedBy', 'Trust type, accept values: signedBy(default), accept, reject, sigstoreSigned', { char: 't', complete: ['signedBy', 'sigstoreSigned', 'accept', 'reject'] }),
   }
 
   async run(): Promise<void> {
