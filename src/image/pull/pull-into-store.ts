@@ -90,7 +90,7 @@ async function warnOfPlatform({ store, platform: host }: ImageContext, image: Im
   const shownAs = describeNamed(named) || image.id.slice(0, 12)
   const bytes = await store.readImageData(image.id, key).catch((error: unknown) => {
     // Pulled, and removed by somebody since.
-    if (/^NO_SUCH_IMAGE/.test(errorCode(error) ?? '')) return undefined
+    if (errorCode(error)?.startsWith('NO_SUCH_IMAGE')) return undefined
     throw error
   })
   if (bytes === undefined) return
