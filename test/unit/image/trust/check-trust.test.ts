@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { createSign, generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { parsePolicy } from '../../../../src/config/policy.ts'
@@ -34,8 +33,8 @@ function check(requirements: unknown, name: string, signatures: readonly Signatu
   return checkTrust(policy, { identity: identityOf(name), getSignatures: () => Promise.resolve(signatures) }, manifest)
 }
 
-const sign = (key: string, name: string, signed = manifest, passphrase?: string): Promise<Signature> =>
-  gpgSigner({ fingerprint: key, homedir: gpg.directory, ...(passphrase === undefined ? {} : { passphrase }) }).sign(signed, parseNormalizedReference(name))
+const sign = (key: string, name: string, signed = manifest, passphrase?: string, homedir = gpg.directory): Promise<Signature> =>
+  gpgSigner({ fingerprint: key, homedir, ...(passphrase === undefined ? {} : { passphrase }) }).sign(signed, parseNormalizedReference(name))
 
 const byAlice = { type: 'signedBy', keyType: 'GPGKeys', keyPath: aliceFile }
 const rejected = (words: RegExp) => (error: Error & { code?: string }): boolean => {
@@ -75,8 +74,11 @@ test('all requirements must hold', async () => {
 })
 
 test('nothing is signed with a wrong passphrase or without the key', async () => {
-  spawnSync('gpgconf', ['--reload', 'gpg-agent'], { env: gpg.env })
-  await assert.rejects(sign(locked, 'a.b/c:1', manifest, 'guess'), { code: 'SIGNING_FAILED', message: /signing failed|passphrase/i })
+  // The same keys with an agent of their own, which has not been told the right passphrase before.
+  const fresh = new GpgHome()
+  after(() => fresh.dispose())
+  for (const name of ['pubring.kbx', 'private-keys-v1.d']) cpSync(join(gpg.directory, name), join(fresh.directory, name), { recursive: true })
+  await assert.rejects(sign(locked, 'a.b/c:1', manifest, 'guess', fresh.directory), { code: 'SIGNING_FAILED', message: /signing failed|passphrase/i })
   await assert.rejects(sign(mallory.replace(/^./, '0'), 'a.b/c:1'), { code: 'SIGNING_FAILED' })
   assert.throws(() => gpgSigner({ fingerprint: '--output=/etc/passwd' }), { code: 'BAD_ARGUMENTS' })
 })
