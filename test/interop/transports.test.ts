@@ -28,8 +28,15 @@ let context: TransportContext
 let endpoint: EndpointOptions
 let counter = 0
 
+/** In one pass: the temporary directory's random name may end like one of the words. */
 function place(pattern: string): string {
-  return pattern.replace('#', String(++counter)).replace('W/', `${host.directory}/`).replace('R/', `${registry}/`).replace('S ', `[overlay@${host.graphRoot}+${host.runRoot}]`)
+  const words: Record<string, () => string> = {
+    '#': () => String(++counter),
+    'W/': () => `${host.directory}/`,
+    'R/': () => `${registry}/`,
+    'S ': () => `[overlay@${host.graphRoot}+${host.runRoot}]`,
+  }
+  return pattern.replace(/#|\b[WR]\/|\bS /g, (word) => words[word]!())
 }
 
 /** Asynchronous: docker's stand-in answers from this process. */
