@@ -1,6 +1,6 @@
 /** Compression of layer blobs: gzip on all processors, zstd by the runtime. */
 import { TpodError } from '../errors/tpod-error.ts'
-import { freeChunk } from './free-chunk.ts'
+import { passThrough } from './pass-through.ts'
 
 export type LayerCompressor = 'gzip' | 'zstd'
 
@@ -126,35 +126,5 @@ async function zlibCompressor(level: number): Promise<{ compressPiece: CompressP
 async function* zstd(bytes: AsyncIterable<Uint8Array>, level = 3): AsyncGenerator<Uint8Array, void, undefined> {
   const { constants, createZstdCompress } = await import('node:zlib')
   const stream = createZstdCompress({ chunkSize: 128 * 1024, params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 } })
-  let failure: { error: unknown } | undefined
-  const feed = async (): Promise<void> => {
-    for await (const chunk of bytes) {
-      // Taken in before the next is asked for: its memory may then be used again.
-      await new Promise<void>((resolve) => {
-        stream.once('close', resolve)
-        stream.write(chunk, () => {
-          stream.off('close', resolve)
-          resolve()
-        })
-      })
-      if (stream.destroyed) return
-    }
-    stream.end()
-  }
-  const fed = feed().catch((error: unknown) => {
-    failure = { error }
-    stream.destroy()
-  })
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      yield chunk
-      freeChunk(chunk)
-    }
-    await fed
-  } catch (error) {
-    throw failure === undefined ? error : (failure as { error: unknown }).error
-  } finally {
-    stream.destroy()
-  }
-  if (failure !== undefined) throw (failure as { error: unknown }).error
+  yield* passThrough(stream, bytes)
 }

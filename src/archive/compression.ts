@@ -1,7 +1,7 @@
 /** Compression of layer blobs, found by magic number as OCI media types cannot be relied on. */
 import type { Transform } from 'node:stream'
 import { TpodError, errorCode, errorMessage } from '../errors/tpod-error.ts'
-import { freeChunk } from './free-chunk.ts'
+import { passThrough } from './pass-through.ts'
 import type { CompressionName } from './types.ts'
 
 /** Bytes that `detectCompression` wants to see. */
@@ -47,24 +47,7 @@ export async function* decompress(
 }
 
 async function* decompressWithRuntime(name: 'gzip' | 'zstd', blob: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const stream = await openDecompressor(name)
-  let sourceFailure: { error: unknown } | undefined
-  const fed = feed(stream, blob).catch((error: unknown) => {
-    sourceFailure = { error }
-    stream.destroy(error instanceof Error ? error : new Error(String(error)))
-  })
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      yield chunk
-      freeChunk(chunk)
-    }
-    await fed
-  } catch (error) {
-    throw sourceFailure === undefined ? describe(error, name) : sourceFailure.error
-  } finally {
-    stream.destroy()
-  }
-  if (sourceFailure !== undefined) throw (sourceFailure as { error: unknown }).error
+  yield* passThrough(await openDecompressor(name), blob, (error) => describe(error, name))
 }
 
 async function openDecompressor(name: 'gzip' | 'zstd'): Promise<Transform> {
@@ -72,21 +55,6 @@ async function openDecompressor(name: 'gzip' | 'zstd'): Promise<Transform> {
   if (name === 'gzip') return zlib.createGunzip({ chunkSize: chunkBytes })
   const params = { [zlib.constants.ZSTD_d_windowLogMax]: zstdWindowLogMaximum }
   return zlib.createZstdDecompress({ chunkSize: chunkBytes, params })
-}
-
-/** Waits after each chunk until it was taken in, so that the source may use its memory again. */
-async function feed(stream: Transform, blob: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of blob) {
-    await new Promise<void>((resolve) => {
-      stream.once('close', resolve)
-      stream.write(chunk, () => {
-        stream.off('close', resolve)
-        resolve()
-      })
-    })
-    if (stream.destroyed) return
-  }
-  stream.end()
 }
 
 function describe(error: unknown, name: CompressionName): TpodError {

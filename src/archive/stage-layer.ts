@@ -1,7 +1,8 @@
 /** Unpacking of one layer: this side reads and decompresses the blob, a confined worker thread does the rest. */
 import { createHash } from 'node:crypto'
 import { TpodError, throwIfAborted } from '../errors/tpod-error.ts'
-import { checkExpansion, decompress, detectCompression, magicBytes } from './compression.ts'
+import { checkExpansion, decompress } from './compression.ts'
+import { detected } from './detect-compression.ts'
 import type { StageLayer } from './types.ts'
 import { UnpackWorker } from './unpack-worker.ts'
 import type { WorkerInput } from './worker-protocol.ts'
@@ -18,8 +19,7 @@ import type { WorkerInput } from './worker-protocol.ts'
 export const stageLayer: StageLayer = async (blob, options) => {
   const { directory, tarSplitPath, whiteouts, idMaps, ignoreChownErrors, verifiedDigest, signal } = options
   throwIfAborted(signal)
-  const { start, rest } = await readStart(blob)
-  const compression = detectCompression(start)
+  const { compression, bytes } = await detected(blob)
   const input: WorkerInput = {
     directory, tarSplitPath, whiteouts,
     ...(idMaps === undefined ? {} : { idMaps }),
@@ -28,7 +28,7 @@ export const stageLayer: StageLayer = async (blob, options) => {
   const worker = new UnpackWorker(input)
   const onAbort = () => worker.fail(signal?.reason as Error)
   signal?.addEventListener('abort', onAbort)
-  const measured = new MeasuredBlob(rest, verifiedDigest)
+  const measured = new MeasuredBlob(bytes, verifiedDigest)
   const pumped = pump(decompress(compression, measured, signal), measured, worker)
   try {
     pumped.catch(() => undefined)
@@ -82,34 +82,4 @@ class MeasuredBlob implements AsyncIterable<Uint8Array> {
     if (this.verifiedDigest !== undefined) return this.verifiedDigest
     return `sha256:${this.hash.digest('hex')}`
   }
-}
-
-/** Reads until the magic number is there; `rest` is the whole stream, what was read included. */
-async function readStart(blob: AsyncIterable<Uint8Array>): Promise<{ start: Uint8Array; rest: AsyncIterable<Uint8Array> }> {
-  const iterator = blob[Symbol.asyncIterator]()
-  const chunks: Uint8Array[] = []
-  let length = 0
-  let isDone = false
-  while (length < magicBytes && !isDone) {
-    const next = await iterator.next()
-    isDone = next.done === true
-    // A copy: the source may use its buffer again for the next chunk.
-    if (next.done !== true) {
-      chunks.push(Uint8Array.from(next.value))
-      length += next.value.length
-    }
-  }
-  async function* whole(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* chunks
-      while (!isDone) {
-        const next = await iterator.next()
-        if (next.done === true) isDone = true
-        else yield next.value
-      }
-    } finally {
-      if (!isDone) await iterator.return?.()
-    }
-  }
-  return { start: Buffer.concat(chunks).subarray(0, magicBytes), rest: whole() }
 }

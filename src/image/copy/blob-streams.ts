@@ -1,6 +1,6 @@
 /** Stages of a blob on its way: verified, looked at, hashed. Each chunk may be freed once the next is asked for. */
 import { createHash } from 'node:crypto'
-import { decompress, detectCompression, magicBytes } from '../../archive/compression.ts'
+import { decompress } from '../../archive/compression.ts'
 import { freeChunk } from '../../archive/free-chunk.ts'
 import type { CompressionName } from '../../archive/types.ts'
 import { throwIfAborted, TpodError } from '../../errors/tpod-error.ts'
@@ -34,31 +34,6 @@ export async function* verified(bytes: AsyncIterable<Uint8Array>, { digest, size
 
 function mismatch(message: string): TpodError {
   return new TpodError('DIGEST_MISMATCH', message, { remedy: 'the source is damaged or hostile: fetch or make the image again' })
-}
-
-/** What the first bytes say, and the whole stream again. The stream must then be read, or its `return` called. */
-export async function detected(bytes: AsyncIterable<Uint8Array>): Promise<{ compression: CompressionName; bytes: AsyncGenerator<Uint8Array, void, undefined> }> {
-  const iterator = bytes[Symbol.asyncIterator]()
-  let start: Uint8Array = new Uint8Array()
-  while (start.length < magicBytes) {
-    const { done, value } = await iterator.next()
-    if (done === true) break
-    // A short first chunk is copied: its memory goes with the next.
-    start = start.length === 0 && value.length >= magicBytes ? value : Buffer.concat([start, value])
-  }
-  async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
-    try {
-      if (start.length > 0) yield start
-      for (;;) {
-        const { done, value } = await iterator.next()
-        if (done === true) return
-        yield value
-      }
-    } finally {
-      await iterator.return?.()
-    }
-  }
-  return { compression: detectCompression(start), bytes: all() }
 }
 
 /** Hashes what passes. */

@@ -1,13 +1,14 @@
 /** One layer from source to destination: reused there, or read once, verified, perhaps compressed anew, written. */
 import { compress } from '../../archive/compress.ts'
 import { decompress } from '../../archive/compression.ts'
+import { detected } from '../../archive/detect-compression.ts'
 import type { CompressionName } from '../../archive/types.ts'
 import { errorCode, throwIfAborted, TpodError } from '../../errors/tpod-error.ts'
 import { layerCompressionOf, withLayerCompression } from '../../oci/media-types.ts'
 import type { LayerCompression } from '../../oci/media-types.ts'
 import type { BlobState, OnPullProgress } from '../progress.ts'
 import type { BlobToStore, ImageDestination, ImageSource, StoredBlob } from '../types.ts'
-import { detected, hashed, measured, verified } from './blob-streams.ts'
+import { hashed, measured, verified } from './blob-streams.ts'
 import type { SourceLayer } from './source-image.ts'
 import type { CopyOptions } from './types.ts'
 

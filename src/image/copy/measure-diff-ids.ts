@@ -1,6 +1,7 @@
 /** Diff ids of an image whose config doesn't tell them (schema 1), for a destination that wants the config first. */
 import { decompress } from '../../archive/compression.ts'
-import { detected, hashed, verified } from './blob-streams.ts'
+import { detected } from '../../archive/detect-compression.ts'
+import { hashed, verified } from './blob-streams.ts'
 import type { CopyTask } from './copy-task.ts'
 import type { SourceImage } from './source-image.ts'
 

@@ -4,7 +4,8 @@
  * written (uncompressed) to a temporary file without a name.
  */
 import { closeSync, constants, fstatSync, open as openFile, readSync } from 'node:fs'
-import { checkExpansion, decompress, detectCompression, magicBytes } from '../../archive/compression.ts'
+import { detectCompression, magicBytes } from '../../archive/compression.ts'
+import { decompressDetected } from '../../archive/detect-compression.ts'
 import type { TarEntry } from '../../archive/tar-entry.ts'
 import { TarReader } from '../../archive/tar-reader.ts'
 import { TpodError, errorMessage, throwIfAborted } from '../../errors/tpod-error.ts'
@@ -84,34 +85,9 @@ function readStart(fd: number): Buffer {
   return start.subarray(0, readSync(fd, start, 0, start.length, 0))
 }
 
-/** Whatever the compression, with an eye on bombs: what a hostile archive unpacks to fills the disk otherwise. */
-async function* uncompressed(fd: number, sizeBytes: number | undefined, { signal }: ArchiveOptions): AsyncGenerator<Uint8Array> {
-  const source = sizeBytes === undefined ? readStream(fd, signal) : readFileRange(fd, 0, sizeBytes)
-  const first = await source.next()
-  if (first.done === true) return
-  let start = first.value
-  // A pipe may begin with less than the magic.
-  while (start.length < magicBytes) {
-    const more = await source.next()
-    if (more.done === true) break
-    start = Buffer.concat([start, more.value])
-  }
-  let taken = 0
-  const counted = async function* (): AsyncGenerator<Uint8Array> {
-    taken += start.length
-    yield start
-    for await (const chunk of source) {
-      taken += chunk.length
-      yield chunk
-    }
-  }
-  let given = 0
-  for await (const chunk of decompress(detectCompression(start), counted(), signal)) {
-    throwIfAborted(signal)
-    given += chunk.length
-    checkExpansion(taken, given)
-    yield chunk
-  }
+/** What a hostile archive unpacks to would fill the disk: bombs are looked for. */
+function uncompressed(fd: number, sizeBytes: number | undefined, { signal }: ArchiveOptions): AsyncGenerator<Uint8Array> {
+  return decompressDetected(sizeBytes === undefined ? readStream(fd, signal) : readFileRange(fd, 0, sizeBytes), { signal })
 }
 
 function indexMembers(fd: number, sizeBytes: number, description: string, signal: AbortSignal | undefined): Map<string, Member[]> {

@@ -1,5 +1,6 @@
 /** docker-archive: what `docker save` and `podman save` write, the forms of docker 1.10 to 28. */
 import { detectCompression, magicBytes } from '../../archive/compression.ts'
+import { decompressDetected } from '../../archive/detect-compression.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { digestOf, parseDigest } from '../../oci/digest.ts'
 import { maxConfigBytes, parseImageConfig } from '../../oci/image-types.ts'
@@ -10,7 +11,7 @@ import { chooseDockerImage, readDockerManifest } from './docker-archive-manifest
 import type { DockerImageItem } from './docker-archive-manifest.ts'
 import { dockerArchiveIdentity, parseDockerArchiveName } from './docker-archive-name.ts'
 import type { FileSet } from './file-set.ts'
-import { decompressed, streamBlob } from './stream-blob.ts'
+import { streamBlob } from './stream-blob.ts'
 
 /** What a directory image of the archive looks like to who lists it. */
 export interface DockerArchiveImage {
@@ -116,7 +117,7 @@ async function measureLayer(files: FileSet, name: string, description: string, s
   const start = await readStart(files, name)
   if (detectCompression(start) === 'none') return { name, sizeBytes: opened.sizeBytes, isCompressed: false }
   let sizeBytes = 0
-  for await (const chunk of decompressed(opened.bytes, opened.sizeBytes, signal)) sizeBytes += chunk.length
+  for await (const chunk of decompressDetected(opened.bytes, { storedBytes: opened.sizeBytes, signal })) sizeBytes += chunk.length
   return { name, sizeBytes, isCompressed: true }
 }
 
@@ -143,7 +144,7 @@ async function* readLayer(files: FileSet, layers: ReadonlyMap<string, ArchivedLa
   const opened = await files.open(layer.name, abort)
   if (opened === undefined) return
   let skip = offset
-  for await (const chunk of decompressed(opened.bytes, opened.sizeBytes, signal)) {
+  for await (const chunk of decompressDetected(opened.bytes, { storedBytes: opened.sizeBytes, signal })) {
     if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip)
     skip = Math.max(0, skip - chunk.length)
   }

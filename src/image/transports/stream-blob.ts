@@ -1,4 +1,4 @@
-import { throwIfAborted, TpodError } from '../../errors/tpod-error.ts'
+import { TpodError } from '../../errors/tpod-error.ts'
 import type { BlobOptions } from '../types.ts'
 import type { FileSet } from './file-set.ts'
 
@@ -19,29 +19,4 @@ async function closeUnread(bytes: AsyncIterable<Uint8Array>): Promise<void> {
   const iterator = bytes[Symbol.asyncIterator]()
   await iterator.next().catch(() => undefined)
   await iterator.return?.()
-}
-
-/** Whatever its compression, with an eye on bombs. `sizeBytes`: of the stream as stored. A chunk is the caller's until it asks for the next. */
-export async function* decompressed(bytes: AsyncIterable<Uint8Array>, sizeBytes: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  const { checkExpansion, decompress, detectCompression, magicBytes } = await import('../../archive/compression.ts')
-  const source = bytes[Symbol.asyncIterator]()
-  const first = await source.next()
-  if (first.done === true) return
-  let start = first.value
-  while (start.length < magicBytes) {
-    const more = await source.next()
-    if (more.done === true) break
-    start = Buffer.concat([start, more.value])
-  }
-  const whole = async function* (): AsyncGenerator<Uint8Array> {
-    yield start
-    yield* { [Symbol.asyncIterator]: () => source }
-  }
-  let given = 0
-  for await (const chunk of decompress(detectCompression(start), whole(), signal)) {
-    throwIfAborted(signal)
-    given += chunk.length
-    checkExpansion(sizeBytes, given)
-    yield chunk
-  }
 }

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { detectCompression } from '../../archive/compression.ts'
+import { decompressDetected } from '../../archive/detect-compression.ts'
 import type { CompressionName } from '../../archive/types.ts'
 import { TpodError } from '../../errors/tpod-error.ts'
 import { digestOf } from '../../oci/digest.ts'
@@ -10,7 +11,6 @@ import type { BlobOptions, EndpointOptions, ImageIdentity, ImageSource, Transpor
 import { describeErrno } from './file-set.ts'
 import { readFileRange } from './read-file-range.ts'
 import { spoolToFile } from './spool-file.ts'
-import { decompressed } from './stream-blob.ts'
 import { makeTarballImage } from './tarball-image.ts'
 import type { TarballLayer } from './tarball-image.ts'
 
@@ -111,7 +111,7 @@ async function digestsOf(fd: number, sizeBytes: number, signal: AbortSignal | un
     }
   }
   const inner = createHash('sha256')
-  for await (const chunk of decompressed(counted(), sizeBytes, signal)) {
+  for await (const chunk of decompressDetected(counted(), { storedBytes: sizeBytes, signal })) {
     if (compression !== 'none') inner.update(chunk)
   }
   const digest = `sha256:${hash.digest('hex')}`

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { detected, measured, verified } from '../../../../src/image/copy/blob-streams.ts'
+import { detected } from '../../../../src/archive/detect-compression.ts'
+import { measured, verified } from '../../../../src/image/copy/blob-streams.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 
 async function* chunks(data: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
