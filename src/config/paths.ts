@@ -57,7 +57,25 @@ export function storageConfFiles(place: UserPlace): string[] {
   return [...user, '/etc/containers/storage.conf', '/usr/share/containers/storage.conf']
 }
 
+/** Where what images need beside registries.conf is looked for: policy.json and registries.d (of each, the first that exists counts), certs.d. */
+export interface ImagePlaces {
+  policyPaths: readonly [own: string, systems: string]
+  registriesDirectories: readonly string[]
+  certDirectories: readonly string[]
+  lookasideDirectory: string
+}
+
+export function imagePlaces({ env, home, uid }: Pick<UserPlace, 'env' | 'uid' | 'home'>): ImagePlaces {
+  const own = `${env['XDG_CONFIG_HOME'] || `${home}/.config`}/containers`
+  return {
+    policyPaths: [`${own}/policy.json`, '/etc/containers/policy.json'],
+    registriesDirectories: [`${own}/registries.d`, '/etc/containers/registries.d'],
+    certDirectories: [...uid === 0 ? [] : [`${own}/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
+    lookasideDirectory: defaultLookasideDirectory({ home, uid }),
+  }
+}
+
 /** Where containers/image keeps signatures for which registries.d names no place. */
-export function defaultLookasideDirectory({ home, uid }: { home: string; uid: number }): string {
+function defaultLookasideDirectory({ home, uid }: { home: string; uid: number }): string {
   return uid === 0 ? '/var/lib/containers/sigstore' : `${home}/.local/share/containers/sigstore`
 }

@@ -1,7 +1,7 @@
 /** What reaching registries takes, from an engine's environment. Reads no file yet: registries.conf, policy and auth files wait for their first use. */
 import { fixedCredentials } from '../config/auth-file.ts'
 import { authPaths } from '../config/auth-paths.ts'
-import { defaultLookasideDirectory } from '../config/paths.ts'
+import { imagePlaces } from '../config/paths.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
 import { openImageContext } from '../image/open-image-context.ts'
 import type { ImageContext } from '../image/types.ts'
@@ -27,20 +27,18 @@ export function registriesOf(engine: Engine): () => Promise<RegistriesConfig> {
 export function imageContext(engine: Engine, access: RegistryAccess = {}): ImageContext {
   const env = engine.options.hostEnv
   const home = env['HOME'] || '/root'
-  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
   const uid = process.getuid?.() ?? 0
+  const { policyPaths, ...places } = imagePlaces({ env, home, uid })
   const context = openImageContext({
     store: engine.store,
     registries: registriesOf(engine),
     auth: authPaths({ env, uid, authFile: access.authFile }),
     ...(access.signaturePolicy === undefined
-      ? { policyPaths: [`${configHome}/containers/policy.json`, '/etc/containers/policy.json'] }
+      ? { policyPaths }
       : { policyPaths: [access.signaturePolicy], policyMustExist: true }),
-    registriesDirectories: [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'],
-    lookasideDirectory: defaultLookasideDirectory({ home, uid }),
+    ...places,
     openStoreAt: async (place) => (await import('./transport-context.ts')).openTransportContext({ env }).openStore(place),
     architecture: process.arch,
-    certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
     proxyEnv: { ...engineEnvironment(engine), ...env },
     userAgent: engine.options.userAgent ?? 'tpod',
     temporaryDirectory: temporaryDirectoryOf(engine),

@@ -2,6 +2,7 @@
 import type { EngineConfig } from '../config/containers-conf.ts'
 import { loadContainersConf } from '../config/containers-conf.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
+import { loadRegistriesOf } from './registries-of.ts'
 import { loadStorageOptions } from '../config/storage-conf.ts'
 import { TpodError } from '../errors/tpod-error.ts'
 import { ownEnvironment, selfCommand } from '../host/process/self.ts'
@@ -63,21 +64,11 @@ interface Place { env: Env; isRoot: boolean; home: string }
 /** Read once, when first asked: most operations never need these files, nor their parser. */
 function registriesOf(place: Place, isDockers: boolean): () => Promise<RegistriesConfig> {
   let loading: Promise<RegistriesConfig> | undefined
-  return () => loading ??= readRegistries(place).then((config) => (isDockers ? { ...config, ...dockerNames } : config))
+  return () => loading ??= loadRegistriesOf(place).then((config) => (isDockers ? { ...config, ...dockerNames } : config))
 }
 
 const dockerNames: Pick<RegistriesConfig, 'searchRegistries' | 'searchOrigin' | 'shortNameMode' | 'aliases'> = {
   searchRegistries: ['docker.io'], searchOrigin: 'called as docker', shortNameMode: 'disabled', aliases: new Map(),
-}
-
-async function readRegistries({ env, isRoot, home }: Place): Promise<RegistriesConfig> {
-  const { loadRegistries } = await import('../config/registries-conf.ts')
-  return loadRegistries({
-    ...optional('configFile', env['CONTAINERS_REGISTRIES_CONF'] || env['REGISTRIES_CONFIG_PATH'] || undefined),
-    ...optional('configDirectory', env['CONTAINERS_REGISTRIES_CONF_DIR'] || undefined),
-    ...(isRoot ? {} : { userDirectory: `${env['XDG_CONFIG_HOME'] || `${home}/.config`}/containers` }),
-    aliasesFile: isRoot ? '/var/cache/containers/short-name-aliases.conf' : `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/containers/short-name-aliases.conf`,
-  })
 }
 
 async function configuration({ conmon, volumePath }: DefaultEngineOptions, place: Place): Promise<EngineConfig> {

@@ -4,7 +4,7 @@
  */
 import { type Credentials, type CredentialSource, credentialSource, fixedCredentials } from '../config/auth-file.ts'
 import { authPaths } from '../config/auth-paths.ts'
-import { defaultLookasideDirectory } from '../config/paths.ts'
+import { imagePlaces } from '../config/paths.ts'
 import type { Policy } from '../config/policy.ts'
 import { ownEnvironment } from '../host/process/self.ts'
 import type { RegistriesConfig } from '../config/registries-conf.ts'
@@ -12,6 +12,7 @@ import type { StorePlace, TransportContext } from '../image/types.ts'
 import type { Platform } from '../oci/image-types.ts'
 import { hostPlatform, normalizePlatform } from '../oci/platform.ts'
 import type { Store } from '../storage/types.ts'
+import { loadRegistriesOf } from './registries-of.ts'
 
 type Env = Readonly<Record<string, string | undefined>>
 
@@ -40,18 +41,17 @@ export interface TransportContextOptions {
 export function openTransportContext(options: TransportContextOptions = {}): TransportContext {
   const { env = ownEnvironment() } = options
   const home = env['HOME'] || '/root'
-  const configHome = env['XDG_CONFIG_HOME'] || `${home}/.config`
-  const uid = process.getuid?.() ?? 0
+  const places = imagePlaces({ env, home, uid: process.getuid?.() ?? 0 })
   const registries = registriesFor(env, options.registriesConf, home)
   let policy: Promise<Policy> | undefined
   return {
     registries,
     credentials: credentialsFor(env, registries, options.authFile === undefined ? {} : { authFile: options.authFile }),
-    policy: () => (policy ??= policyFor(options, configHome)),
+    policy: () => (policy ??= policyFor(options, places.policyPaths)),
     platform: platformFor(options.platform),
-    certDirectories: [...uid === 0 ? [] : [`${configHome}/containers/certs.d`], '/etc/containers/certs.d', '/etc/docker/certs.d'],
-    registriesDirectories: options.registriesDirectory === undefined ? [`${configHome}/containers/registries.d`, '/etc/containers/registries.d'] : [options.registriesDirectory],
-    lookasideDirectory: defaultLookasideDirectory({ home, uid }),
+    certDirectories: places.certDirectories,
+    registriesDirectories: options.registriesDirectory === undefined ? places.registriesDirectories : [options.registriesDirectory],
+    lookasideDirectory: places.lookasideDirectory,
     proxyEnv: env,
     uploadsDirectory: `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/tpod/uploads`,
     userAgent: options.userAgent ?? 'tpod',
@@ -85,24 +85,14 @@ export function credentialsFor(env: Env, registries: () => Promise<RegistriesCon
 
 function registriesFor(env: Env, registriesConf: string | undefined, home: string): () => Promise<RegistriesConfig> {
   let loading: Promise<RegistriesConfig> | undefined
-  return () => loading ??= import('../config/registries-conf.ts').then(({ loadRegistries }) => {
-    const isRoot = (process.getuid?.() ?? 0) === 0
-    const configFile = registriesConf ?? (env['CONTAINERS_REGISTRIES_CONF'] || env['REGISTRIES_CONFIG_PATH'] || undefined)
-    const configDirectory = env['CONTAINERS_REGISTRIES_CONF_DIR'] || undefined
-    return loadRegistries({
-      ...(configFile === undefined ? {} : { configFile }),
-      ...(configDirectory === undefined ? {} : { configDirectory }),
-      ...(isRoot ? {} : { userDirectory: `${env['XDG_CONFIG_HOME'] || `${home}/.config`}/containers` }),
-      aliasesFile: isRoot ? '/var/cache/containers/short-name-aliases.conf' : `${env['XDG_CACHE_HOME'] || `${home}/.cache`}/containers/short-name-aliases.conf`,
-    })
-  })
+  return () => loading ??= loadRegistriesOf({ env, isRoot: (process.getuid?.() ?? 0) === 0, home }, registriesConf)
 }
 
-async function policyFor({ policyPath, insecurePolicy }: TransportContextOptions, configHome: string): Promise<Policy> {
+async function policyFor({ policyPath, insecurePolicy }: TransportContextOptions, policyPaths: readonly string[]): Promise<Policy> {
   const { loadPolicy } = await import('../config/policy.ts')
   if (insecurePolicy === true) return loadPolicy([])
   if (policyPath !== undefined) return loadPolicy([policyPath], { mustExist: true })
-  return loadPolicy([`${configHome}/containers/policy.json`, '/etc/containers/policy.json'])
+  return loadPolicy(policyPaths)
 }
 
 function platformFor(wanted: TransportContextOptions['platform']): Platform {

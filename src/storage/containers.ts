@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { TpodError, errorCode } from '../errors/tpod-error.ts'
+import { existsSync, mkdirSync } from 'node:fs'
+import { TpodError } from '../errors/tpod-error.ts'
+import { listHexNames } from '../host/fs/list-hex-names.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
 import { createLayerDirectory, unlinkShortLink } from './overlay/layer-directory.ts'
 import { newRandomId } from './layer-id.ts'
@@ -101,7 +102,7 @@ export async function deleteContainerRecord(context: StoreContext, id: string): 
 /** Removes layers of containers whose creation or deletion a crash broke off. Never waits for those who are at it. */
 export async function dropOrphans(context: StoreContext, trash: Trash): Promise<void> {
   const isOrphan = (id: string): boolean => context.containers.read().get(id) === undefined && existsSync(layerDirectory(context.paths, containerLayerId(id)))
-  const ids = listIds(context.paths.containers).filter(isOrphan)
+  const ids = listHexNames(context.paths.containers).filter(isOrphan)
   if (ids.length === 0) return
   await context.layers.tryWrite(async layers => {
     for (const id of ids.filter(isOrphan)) {
@@ -109,15 +110,6 @@ export async function dropOrphans(context: StoreContext, trash: Trash): Promise<
       await dropNewLayer(context, layers, trash, containerLayerId(id))
     }
   })
-}
-
-function listIds(directory: string): string[] {
-  try {
-    return readdirSync(directory).filter(name => /^[0-9a-f]{64}$/.test(name))
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** Name, id or unique id prefix, in both files. Throws AMBIGUOUS_ID. */

@@ -1,5 +1,4 @@
-import { readdirSync } from 'node:fs'
-import { errorCode } from '../errors/tpod-error.ts'
+import { listHexNames } from '../host/fs/list-hex-names.ts'
 import { removeTree } from '../host/fs/remove-tree.ts'
 import { dropOrphans } from './containers.ts'
 import { finishRemovals } from './going-layers.ts'
@@ -32,17 +31,8 @@ export async function recoverStore(context: StoreContext): Promise<void> {
 /** An image's data is written before its record, and removed after it, all under the lock: with the lock, none without a record is anybody's. */
 async function dropImageData(context: StoreContext): Promise<void> {
   const known = context.images.read()
-  if (listImageData(context.paths.images).every(id => known.get(id) !== undefined)) return
+  if (listHexNames(context.paths.images).every(id => known.get(id) !== undefined)) return
   await context.images.tryWrite(async ({ snapshot }) => {
-    for (const id of listImageData(context.paths.images)) if (snapshot.get(id) === undefined) await removeTree(imageDirectory(context.paths, id))
+    for (const id of listHexNames(context.paths.images)) if (snapshot.get(id) === undefined) await removeTree(imageDirectory(context.paths, id))
   })
-}
-
-function listImageData(directory: string): string[] {
-  try {
-    return readdirSync(directory).filter(name => /^[0-9a-f]{64}$/.test(name))
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
 }

@@ -3,8 +3,9 @@
  * written before the layer and removed after the image's record. What a failed pull leaves is so told apart from other
  * tools' layers, which may be anything.
  */
-import { closeSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs'
 import { errorCode } from '../../errors/tpod-error.ts'
+import { listHexNames } from '../../host/fs/list-hex-names.ts'
 import type { Store } from '../../storage/types.ts'
 
 /** Young ones may be a running pull's, and the next attempt's to reuse. */
@@ -28,7 +29,7 @@ export function unmarkNewLayers(store: Store, layerIds: readonly string[]): void
 export async function pruneOrphanLayers(store: Store, options: { olderThanMs?: number } = {}): Promise<string[]> {
   const directory = markerDirectory(store)
   const before = Date.now() - (options.olderThanMs ?? dayMs)
-  const old = listMarkers(directory).filter((id) => (statSync(`${directory}/${id}`, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) <= before)
+  const old = listHexNames(directory).filter((id) => (statSync(`${directory}/${id}`, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) <= before)
   if (old.length === 0) return []
   const removed = await store.deleteUnusedLayers(old)
   unmarkNewLayers(store, old)
@@ -37,15 +38,6 @@ export async function pruneOrphanLayers(store: Store, options: { olderThanMs?: n
 
 function markerDirectory(store: Store): string {
   return `${store.ownDirectory}/new-layers`
-}
-
-function listMarkers(directory: string): string[] {
-  try {
-    return readdirSync(directory).filter((name) => /^[0-9a-f]{64}$/.test(name))
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 function unlinkIfThere(path: string): void {

@@ -3,8 +3,9 @@
  * next run, after kill -9 too. One file per digest in ROOT/tpod/partial-blobs, under a lock of whoever fetches the blob;
  * a second process fetches for itself instead of waiting. The bytes count for nothing until the whole blob has its digest.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readdirSync, readSync, statfsSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, statfsSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { errorCode, throwIfAborted } from '../../errors/tpod-error.ts'
+import { listHexNames } from '../../host/fs/list-hex-names.ts'
 import { LockType, native } from '../../host/native/native.ts'
 import { digestHex, parseDigest } from '../../oci/digest.ts'
 import type { Store } from '../../storage/types.ts'
@@ -57,7 +58,7 @@ export async function prunePartialBlobs(store: Store, options: { olderThanMs?: n
   const directory = partialDirectory(store)
   const before = Date.now() - (options.olderThanMs ?? expiryMs)
   let freed = 0
-  for (const name of listNames(directory)) {
+  for (const name of listHexNames(directory)) {
     const file = openUnlessForbidden(`${directory}/${name}`, { mustExist: true })
     if (file === undefined) continue
     if (file.modifiedMs <= before) {
@@ -70,15 +71,6 @@ export async function prunePartialBlobs(store: Store, options: { olderThanMs?: n
 
 function partialDirectory(store: Store): string {
   return `${store.ownDirectory}/partial-blobs`
-}
-
-function listNames(directory: string): string[] {
-  try {
-    return readdirSync(directory).filter((name) => /^[0-9a-f]{64}$/.test(name))
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 /** The source with other blobs. */

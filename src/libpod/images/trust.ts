@@ -1,6 +1,8 @@
 /** Trust by the configuration that an environment names: who may sign what, and signing itself. */
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { imagePlaces } from '../../config/paths.ts'
+import type { ImagePlaces } from '../../config/paths.ts'
 import { setPolicyRule } from '../../config/policy-edit.ts'
 import type { PolicyRuleInput } from '../../config/policy-edit.ts'
 import { errorCode, TpodError } from '../../errors/tpod-error.ts'
@@ -46,7 +48,7 @@ export async function showTrust(env: Env, options: TrustFiles & { registry?: str
     throw new TpodError('POLICY_INVALID', `open ${path}: ${errorCode(cause) === 'ENOENT' ? 'no such file or directory' : errorCode(cause)}`, { cause, remedy: 'without a policy file every image is accepted; `tpod image trust set` makes one' })
   }
   if (options.rawOnly === true) return { raw, rows: [] }
-  const registries = await loadRegistriesD(options.registriesDirectory === undefined ? registriesDirectoriesOf(env) : [options.registriesDirectory])
+  const registries = await loadRegistriesD(options.registriesDirectory === undefined ? placesOf(env).registriesDirectories : [options.registriesDirectory])
   const rows = await describePolicy(parsePolicy(raw, path), registries, options)
   return { raw, rows: options.registry === undefined ? rows : rowsFor(rows, options.registry) }
 }
@@ -120,16 +122,12 @@ async function signaturePlaceOf(context: TransportContext, scopes: readonly stri
 
 /** The file that decides: the user's if there is one, else the system's. */
 async function policyPathOf(env: Env): Promise<string> {
-  const own = `${configHomeOf(env)}/containers/policy.json`
-  return (await exists(own)) ? own : '/etc/containers/policy.json'
+  const [own, systems] = placesOf(env).policyPaths
+  return (await exists(own)) ? own : systems
 }
 
-function registriesDirectoriesOf(env: Env): string[] {
-  return [`${configHomeOf(env)}/containers/registries.d`, '/etc/containers/registries.d']
-}
-
-function configHomeOf(env: Env): string {
-  return env['XDG_CONFIG_HOME'] || `${env['HOME'] || '/root'}/.config`
+function placesOf(env: Env): ImagePlaces {
+  return imagePlaces({ env, home: env['HOME'] || '/root', uid: process.getuid?.() ?? 0 })
 }
 
 function rowsFor(rows: readonly PolicyRow[], registry: string): PolicyRow[] {
