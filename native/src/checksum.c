@@ -26,17 +26,8 @@ static inline void next_lanes(uint64_t state[LANE_COUNT], const uint64_t block[L
   }
 }
 
-static inline uint64_t load_word(const uint8_t *at) {
-  uint64_t word;
-  memcpy(&word, at, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  word = __builtin_bswap64(word);
-#endif
-  return word;
-}
-
 static inline void load_block(uint64_t block[LANE_COUNT], const uint8_t *at) {
-  for (int i = 0; i < LANE_COUNT; i++) block[i] = load_word(at + 8 * i);
+  for (int i = 0; i < LANE_COUNT; i++) block[i] = tp_load64(at + 8 * i);
 }
 
 static const uint8_t *update_blocks(uint64_t *crc, const uint8_t *at, const uint8_t *end) {
@@ -56,7 +47,7 @@ static const uint8_t *update_blocks(uint64_t *crc, const uint8_t *at, const uint
 static uint64_t update(uint64_t crc, const uint8_t *at, size_t length) {
   const uint8_t *end = at + length;
   if (length >= BLOCK_BYTES) at = update_blocks(&crc, at, end);
-  for (; end - at >= 8; at += 8) crc = next_word(crc ^ load_word(at));
+  for (; end - at >= 8; at += 8) crc = next_word(crc ^ tp_load64(at));
   for (; at < end; at++) {
     crc ^= *at;
     for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (crc & 1 ? UINT64_C(0xD800000000000000) : 0);

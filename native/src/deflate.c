@@ -96,15 +96,6 @@ static inline uint32_t load32(const uint8_t *at) {
   return word;
 }
 
-static inline uint64_t load64(const uint8_t *at) {
-  uint64_t word;
-  memcpy(&word, at, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-  word = __builtin_bswap64(word);
-#endif
-  return word;
-}
-
 static inline uint32_t hash_of(uint32_t word) {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
   word = __builtin_bswap32(word);
@@ -117,7 +108,7 @@ static inline uint32_t hash_of(uint32_t word) {
 static inline unsigned match_length(const uint8_t *at, const uint8_t *earlier, unsigned limit) {
   unsigned length = MIN_MATCH;
   while (length + 8 <= limit) {
-    uint64_t difference = load64(at + length) ^ load64(earlier + length);
+    uint64_t difference = tp_load64(at + length) ^ tp_load64(earlier + length);
     if (difference != 0) return length + (unsigned)__builtin_ctzll(difference) / 8;
     length += 8;
   }

@@ -42,6 +42,16 @@ napi_value tp_boolean(napi_env env, bool value);
 napi_value tp_null(napi_env env);
 void tp_export(napi_env env, napi_value exports, const char *name, napi_callback callback);
 
+/* Eight bytes, the first the least significant, on every machine. */
+static inline uint64_t tp_load64(const uint8_t *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  word = __builtin_bswap64(word);
+#endif
+  return word;
+}
+
 void tp_init_locks(napi_env env, napi_value exports);
 void tp_init_mounts(napi_env env, napi_value exports);
 void tp_init_files(napi_env env, napi_value exports);

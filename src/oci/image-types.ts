@@ -205,7 +205,8 @@ function annotationsOf(json: JsonObject): { annotations?: Record<string, string>
   return isObject(json.annotations) ? { annotations: json.annotations as Record<string, string> } : {}
 }
 
-function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
+/** Throws BAD_MANIFEST. */
+export function parseJsonObject(bytes: Uint8Array, what: string): JsonObject {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fixedCredentials } from '../../src/config/auth-file.ts'
 import { acceptAnything, parsePolicy } from '../../src/config/policy.ts'
-import { readLayerForms, rememberLayerForm } from '../../src/image/push/layer-forms.ts'
+import { layerRepositories, readLayerForms, rememberLayerForm } from '../../src/image/push/layer-forms.ts'
 import { parseListDocument } from '../../src/image/manifest-list/list-document.ts'
 import { pushStoredList } from '../../src/image/manifest-list/push-list.ts'
 import { pullImage } from '../../src/image/pull/pull.ts'
@@ -53,7 +53,7 @@ test('a layer that the store had already does not go out as the other blob that 
   const listing = (digest: string) => parseManifest(Buffer.from(JSON.stringify({
     schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config: { mediaType: '', digest: sha256('c'), size: 1 }, layers: [{ mediaType: gzipType, digest, size: 10 }],
   })), '', 'x') as Parameters<typeof readLayerForms>[2]
-  const formsOf = async (digest: string): Promise<string[]> => (await readLayerForms(store, chain, listing(digest), diffId)).map((form) => form.digest)
+  const formsOf = async (digest: string): Promise<string[]> => (await readLayerForms(store, chain, listing(digest), diffId, layerRepositories(store, chain))).map((form) => form.digest)
   assert.deepEqual(await formsOf(sha256('never fetched')), [sha256('unpacked here')])
   assert.deepEqual(await formsOf(sha256('unpacked here')), [sha256('unpacked here')])
   await rememberLayerForm(store, diffId, { digest: sha256('made here'), sizeBytes: 9, mediaType: gzipType, knownAt: [] })

@@ -26,7 +26,7 @@ const recordedTypes: Readonly<Record<number, string>> = { 2: gzipType, 4: zstdTy
  * goes back as it came; but only if it was unpacked here, or made here. A layer that the store had already was not fetched:
  * the manifest's author may have listed any blob in its place, which would go out under the name of what was tested here.
  */
-export async function readLayerForms(store: Store, chain: readonly LayerRecord[], manifest: ImageManifest, diffId: string): Promise<LayerForm[]> {
+export async function readLayerForms(store: Store, chain: readonly LayerRecord[], manifest: ImageManifest, diffId: string, repositories: LayerRepositories): Promise<LayerForm[]> {
   const index = chain.findIndex((layer) => layer['diff-digest'] === diffId)
   const layer = chain[index]
   const forms: LayerForm[] = []
@@ -45,8 +45,8 @@ export async function readLayerForms(store: Store, chain: readonly LayerRecord[]
   const mediaType = recordedTypes[layer?.compression ?? 0]
   if (recorded !== undefined && mediaType !== undefined) add({ digest: recorded, sizeBytes: layer?.['compressed-size'] ?? 0, mediaType, knownAt: [] })
   if (forms.length === 0 || layer === undefined) return forms
-  const repositories = await repositoriesOf(store, layer.id)
-  return forms.map((form) => ({ ...form, knownAt: [...new Set([...form.knownAt, ...repositories])] }))
+  const named = await repositories.of(layer.id)
+  return forms.map((form) => ({ ...form, knownAt: [...new Set([...form.knownAt, ...named])] }))
 }
 
 /** Remembers that `repository` (host/path) has the layer in this form. Lost by a crash at worst; never fails a copy. */
@@ -96,14 +96,31 @@ function isForm(value: unknown): value is LayerForm {
     && isLayerMediaType(form.mediaType) && Number.isSafeInteger(form.sizeBytes) && Array.isArray(form.knownAt) && form.knownAt.every((name) => typeof name === 'string')
 }
 
-/** Repositories that images with this layer are, or were, named after. */
-async function repositoriesOf(store: Store, layerId: string): Promise<string[]> {
+/** Repositories that images with a layer are, or were, named after. */
+export interface LayerRepositories {
+  of(layerId: string): Promise<readonly string[]>
+}
+
+const maxNames = 100
+
+/** Of the layers of `chain`; all are looked up together, when the first is asked for. */
+export function layerRepositories(store: Store, chain: readonly LayerRecord[]): LayerRepositories {
+  let found: Promise<Map<string, Set<string>>> | undefined
+  return { of: async (layerId) => [...(await (found ??= findRepositories(store, chain))).get(layerId) ?? []].slice(0, maxNames) }
+}
+
+/** An image that has a layer of the chain has all below it: the highest one says it for those. */
+async function findRepositories(store: Store, chain: readonly LayerRecord[]): Promise<Map<string, Set<string>>> {
   const [images, layers] = await Promise.all([store.listImages(), store.listLayers()])
   const parents = new Map(layers.map((layer) => [layer.id, layer.parent]))
-  const hasLayer = (top: string | undefined): boolean => {
-    for (let id = top, depth = 0; id !== undefined && id !== '' && depth < 1000; id = parents.get(id), depth++) if (id === layerId) return true
-    return false
+  const heights = new Map(chain.map(({ id }, height) => [id, height]))
+  const repositories = new Map(chain.map(({ id }) => [id, new Set<string>()]))
+  for (const image of images) {
+    let id = image.layer
+    for (let depth = 0; id !== undefined && id !== '' && !heights.has(id) && depth < 1000; depth++) id = parents.get(id)
+    const height = heights.get(id ?? '') ?? -1
+    const names = [...(image.names ?? []), ...(image['names-history'] ?? [])].map((name) => splitStoredName(name).repository)
+    for (const layer of chain.slice(0, height + 1)) for (const name of names) repositories.get(layer.id)!.add(name)
   }
-  const names = images.filter((image) => hasLayer(image.layer)).flatMap((image) => [...(image.names ?? []), ...(image['names-history'] ?? [])])
-  return [...new Set(names.map((name) => splitStoredName(name).repository))].slice(0, 100)
+  return repositories
 }

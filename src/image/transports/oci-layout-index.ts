@@ -1,7 +1,7 @@
 /** index.json of an OCI layout (image-spec, image-layout.md): which images there are, and how one is added. */
 import { TpodError } from '../../errors/tpod-error.ts'
 import { parseDigest } from '../../oci/digest.ts'
-import { maxManifestBytes } from '../../oci/image-types.ts'
+import { maxManifestBytes, parseJsonObject } from '../../oci/image-types.ts'
 import type { Descriptor } from '../../oci/image-types.ts'
 import { isIndexMediaType, isManifestMediaType, ociManifest } from '../../oci/media-types.ts'
 import { isJsonObject } from '../../text/strict-json.ts'
@@ -31,7 +31,7 @@ export async function readLayoutIndex(files: FileSet): Promise<LayoutIndex> {
 
 /** Throws BAD_MANIFEST. */
 export function parseLayoutIndex(bytes: Uint8Array, where: string): LayoutIndex {
-  const json = parseObject(bytes, `${where}/index.json`)
+  const json = parseJsonObject(bytes, `${where}/index.json`)
   if (json['schemaVersion'] !== 2) throw bad(where, `schemaVersion is ${JSON.stringify(json['schemaVersion'])}, not 2`)
   const entries = json['manifests'] ?? []
   if (!Array.isArray(entries)) throw bad(where, '"manifests" is not a list')
@@ -98,7 +98,7 @@ function namesRemedy(manifests: readonly Descriptor[]): string {
 }
 
 function checkVersion(bytes: Uint8Array, where: string): void {
-  const { imageLayoutVersion } = parseObject(bytes, `${where}/oci-layout`)
+  const { imageLayoutVersion } = parseJsonObject(bytes, `${where}/oci-layout`)
   if (imageLayoutVersion !== layoutVersion) throw new TpodError('NOT_A_LAYOUT', `read ${where}/oci-layout: version ${JSON.stringify(imageLayoutVersion)?.slice(0, 40)}, not ${layoutVersion}`)
 }
 
@@ -110,17 +110,6 @@ function checkDescriptor(value: unknown, what: string): Descriptor {
   const descriptor = { ...value, mediaType: typeof value['mediaType'] === 'string' ? value['mediaType'] : ociManifest, digest: parseDigest(value['digest'], what), size } as Descriptor
   if (annotations === null) delete descriptor.annotations
   return descriptor
-}
-
-function parseObject(bytes: Uint8Array, what: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    throw new TpodError('BAD_MANIFEST', `read ${what}: not valid JSON`, { cause })
-  }
-  if (!isJsonObject(json)) throw new TpodError('BAD_MANIFEST', `read ${what}: not a JSON object`)
-  return json
 }
 
 function bad(where: string, why: string): TpodError {

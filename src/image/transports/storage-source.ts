@@ -6,6 +6,7 @@ import type { Descriptor, ImageManifest } from '../../oci/image-types.ts'
 import type { ImageRecord, LayerRecord, Store } from '../../storage/types.ts'
 import { dockerManifest, ociManifest } from '../../oci/media-types.ts'
 import type { BlobOptions, EndpointOptions, ImageSource, RawManifest, TransportContext } from '../types.ts'
+import type { LayerRepositories } from '../push/layer-forms.ts'
 import { findStoredImage, openStoreOf, storageIdentity } from './storage-reference.ts'
 import type { StorageReference } from './storage-reference.ts'
 
@@ -31,8 +32,9 @@ export function storageImageSource(store: Store, image: ImageRecord, named: Stor
     layersAsStored: (manifest) => layersAsStored(stored, manifest),
     async layerForms(diffId) {
       if (stored.manifest === undefined) return []
-      const { readLayerForms } = await import('../push/layer-forms.ts')
-      return readLayerForms(store, stored.chain, stored.manifest, diffId)
+      const { layerRepositories, readLayerForms } = await import('../push/layer-forms.ts')
+      stored.repositories ??= layerRepositories(store, stored.chain)
+      return readLayerForms(store, stored.chain, stored.manifest, diffId, stored.repositories)
     },
     async rememberLayerForm(diffId, form) {
       const { rememberLayerForm } = await import('../push/layer-forms.ts')
@@ -55,6 +57,7 @@ interface StoredImage {
   /** Bottom first, and the manifest that lists them, once layersAsStored was asked. */
   chain: readonly LayerRecord[]
   manifest?: ImageManifest
+  repositories?: LayerRepositories
 }
 
 /** The digest asked for by name, where its manifest is kept; undefined: the image's default. */
